@@ -1,0 +1,1 @@
+"""What several services share. Nothing here imports a service."""

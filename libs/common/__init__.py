@@ -1,0 +1,1 @@
+"""The house's own conventions: configuration, bus, database, events, errors, telemetry."""

@@ -1,0 +1,215 @@
+"""The frame of a service process: settings, signals, health, metrics, ordered drain.
+
+``run(Settings, build)`` is all a service's ``__main__`` does. ``build`` acquires what the
+service needs on an exit stack, one thing a line, and returns a `Service`. On SIGTERM or SIGINT
+readiness goes red, `Service.drain` finishes what runs, background tasks are cancelled, and the
+stack closes in reverse order, all within ``drain_seconds``.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from pydantic import ValidationError
+
+from libs.common.bus import Bus
+from libs.common.config import CommonSettings, DatabaseSettings
+from libs.common.db import migrate
+from libs.common.errors import AppError
+from libs.common.telemetry import configure, flush_traces, log
+
+S = TypeVar("S", bound=CommonSettings)
+Check = Callable[[], Awaitable[None]]
+Build = Callable[[S, AsyncExitStack], Awaitable["Service"]]
+
+READY_TIMEOUT = 3.0  # seconds for all readiness checks together
+LOOP_LAG = Gauge("chattery_event_loop_lag_seconds", "How late the event loop runs a timer")
+
+
+@dataclass
+class Service:
+    """A built service. ``checks`` raise while a dependency is away; ``tasks`` run for ever."""
+
+    name: str
+    checks: dict[str, Check] = field(default_factory=dict)
+    tasks: dict[str, Coroutine[Any, Any, None]] = field(default_factory=dict)
+    drain: Callable[[float], Awaitable[None]] | None = None  # seconds of grace
+
+
+
+def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = None) -> None:
+    """Run a service until it is told to stop, or ``migrate`` when that is the first argument."""
+    name = Path(sys.modules["__main__"].__file__ or "service").parent.name
+    try:
+        settings = settings_type()
+    except ValidationError as exc:
+        for error in exc.errors(include_input=False):
+            place = ".".join(str(part) for part in error["loc"])
+            print(f"{name}: setting {place}: {error['msg']}", file=sys.stderr)
+        raise SystemExit(78) from None  # EX_CONFIG
+    configure(name, settings)
+    try:
+        if sys.argv[1:] == ["migrate"]:
+            _run(_migrate(name, settings, migrations))
+        else:
+            _run(serve(name, settings, build))
+    except AppError as exc:
+        log.error("start_failed", reason=exc.message)
+        raise SystemExit(1) from None
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+
+
+async def _migrate(name: str, settings: CommonSettings, folder: Path | None) -> None:
+    if folder is None or not isinstance(settings, DatabaseSettings):
+        raise AppError(f"{name} has no database.")
+    if settings.database_admin_url is None:
+        raise AppError("Set DATABASE_ADMIN_URL to a role that may create the schema and the role.")
+    password = settings.db_password.get_secret_value() if settings.db_password else None
+    ran = await migrate(
+        settings.database_admin_url.get_secret_value(),
+        schema=name,
+        folder=folder,
+        role=name,
+        password=password,
+    )
+    log.info("migrated", files=ran)
+
+
+async def serve(name: str, settings: S, build: Build[S]) -> None:
+    """Build, serve health and work until SIGTERM or SIGINT, then drain."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        health = await stack.enter_async_context(Health.open(settings))
+        service = await build(settings, stack)
+        health.service = service
+        log.info("started", ms=round((time.monotonic() - started) * 1000), port=health.port)
+        await _work(service, stop, health, settings.drain_seconds)
+    await asyncio.to_thread(flush_traces)
+    log.info("stopped")
+
+
+async def _work(service: Service, stop: asyncio.Event, health: "Health", grace: float) -> None:
+    tasks = {asyncio.create_task(task, name=name) for name, task in service.tasks.items()}
+    tasks.add(asyncio.create_task(_watch_lag(), name="loop-lag"))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            log.critical("task_ended", task=task.get_name(), exc_info=task.exception())
+            raise SystemExit(70)  # EX_SOFTWARE: better restarted than half alive
+        health.draining = True
+        log.info("draining", grace=grace)
+        if service.drain is not None:
+            await service.drain(grace)
+    finally:
+        for task in (*tasks, stopped):
+            task.cancel()
+        await asyncio.wait({*tasks, stopped}, timeout=grace)
+
+
+async def _watch_lag(interval: float = 0.5) -> None:
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(interval)
+        LOOP_LAG.set(max(0.0, time.monotonic() - before - interval))
+
+
+class Health:
+    """``/livez`` (the loop turns), ``/readyz`` (dependencies answer), ``/metrics``."""
+
+    def __init__(self) -> None:
+        self.service: Service | None = None
+        self.draining = False
+        self.port = 0
+
+    @classmethod
+    def open(cls, settings: CommonSettings) -> "_HealthServer":
+        return _HealthServer(cls(), settings)
+
+    async def live(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        failed = await self.failing()
+        text = "ok\n" if not failed else "".join(f"{n}: {why}\n" for n, why in failed.items())
+        return web.Response(text=text, status=503 if failed else 200)
+
+    async def failing(self) -> dict[str, str]:
+        """What keeps this process from taking work; empty when it is ready."""
+        if self.service is None:
+            return {"service": "starting"}
+        if self.draining:
+            return {"service": "draining"}
+
+        async def ask(name: str, check: Check) -> tuple[str, str] | None:
+            try:
+                async with asyncio.timeout(READY_TIMEOUT):
+                    await check()
+            except Exception as exc:
+                return name, type(exc).__name__
+            return None
+
+        answers = await asyncio.gather(*(ask(n, c) for n, c in self.service.checks.items()))
+        return dict(answer for answer in answers if answer)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        body = await asyncio.to_thread(generate_latest)
+        return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class _HealthServer:
+    def __init__(self, health: Health, settings: CommonSettings) -> None:
+        self._health = health
+        self._settings = settings
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/livez", health.live),
+                web.get("/readyz", health.ready),
+                web.get("/metrics", health.metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+
+    async def __aenter__(self) -> Health:
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.health_host, self._settings.health_port)
+        await site.start()
+        self._health.port = self._runner.addresses[0][1]
+        return self._health
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+
+def bus_check(bus: Bus) -> Check:
+    """A readiness check: connected to NATS."""
+
+    async def check() -> None:
+        if not bus.connected:
+            raise ConnectionError
+
+    return check
+
+

@@ -1,0 +1,242 @@
+"""Postgres: a pool, transactions bound to an account, migrations.
+
+Every transaction names the account it works for; row-level security keyed on
+``current_setting('app.account')`` shows it that account's rows alone. Work across accounts
+(relays, dispatchers, sweepers) says so by `Database.system`. The service's role owns nothing
+and has no BYPASSRLS: it can't do without either.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, LiteralString, TypeAlias, cast
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from libs.common.envelope import ANY_ACCOUNT
+from libs.common.errors import Unavailable
+from libs.common.telemetry import DB_TRANSACTIONS, log
+
+Tx: TypeAlias = AsyncConnection[DictRow]
+
+CONNECT_TIMEOUT = 30.0  # seconds to the first connection, then the process gives up
+POOL_TIMEOUT = 5.0  # seconds to wait for a free connection
+STATEMENT_TIMEOUT = 30_000  # milliseconds
+LOCK_TIMEOUT = 10_000  # milliseconds
+IDLE_IN_TRANSACTION_TIMEOUT = 30_000  # milliseconds
+MIGRATION_LOCK = 0x43686174  # one migration at a time in a database
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class Database:
+    """The service's own schema, reached as its own role."""
+
+    def __init__(self, pool: AsyncConnectionPool[Tx]) -> None:
+        self.pool = pool
+        self.after_commit: list[Callable[[Tx], None]] = []  # told of every committed transaction
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, *, schema: str, service: str, size: int = 10
+    ) -> AsyncIterator["Database"]:
+        """Connect, waiting up to `CONNECT_TIMEOUT` for a server that is still starting."""
+        options = (
+            f"-c search_path={schema} -c statement_timeout={STATEMENT_TIMEOUT} "
+            f"-c lock_timeout={LOCK_TIMEOUT} "
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT}"
+        )
+        pool: AsyncConnectionPool[Tx] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=POOL_TIMEOUT,
+            max_waiting=size * 50,
+            max_idle=120,
+            reconnect_timeout=86_400,
+            open=False,
+            kwargs={
+                "row_factory": dict_row,
+                "options": options,
+                "application_name": f"chattery-{service}",
+                "connect_timeout": 5,
+                "keepalives_idle": 10,
+            },
+        )
+        try:
+            await pool.open(wait=True, timeout=CONNECT_TIMEOUT)
+        except PoolTimeout as exc:
+            await pool.close()
+            raise Unavailable("No connection to Postgres; check DATABASE_URL.") from exc
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def transaction(self, account: str) -> AsyncIterator[Tx]:
+        """One unit of work for one account: commits at the end, rolls back on any exception.
+
+        Raises `Unavailable` when Postgres is away; nothing was then committed, except where
+        the connection broke during the commit itself.
+        """
+        if not account or account == ANY_ACCOUNT:
+            raise ValueError("a transaction is for one account; workers use system()")
+        async with self._transaction(account) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Tx]:
+        """One unit of work of the platform itself, which sees every account."""
+        async with self._transaction(ANY_ACCOUNT) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _transaction(self, account: str) -> AsyncIterator[Tx]:
+        started = time.perf_counter()
+        outcome = "rolled_back"
+        try:
+            async with self._connection() as connection, connection.transaction():
+                await connection.execute(
+                    "select set_config('app.account', %s, true)", (account,)
+                )
+                yield connection
+            outcome = "committed"
+            for tell in self.after_commit:
+                tell(connection)
+        except _AWAY as exc:
+            if isinstance(exc, psycopg.errors.QueryCanceled):
+                log.warning("statement_timed_out")
+            outcome = "unavailable"
+            raise Unavailable("The database is away; try again shortly.") from exc
+        finally:
+            DB_TRANSACTIONS.labels(outcome).observe(time.perf_counter() - started)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Tx]:
+        """A connection that answers: those that died with a restarted server are passed over."""
+        for _ in range(self.pool.max_size + 1):
+            connection = await self.pool.getconn()
+            if await _alive(connection):
+                break
+            await self.pool.putconn(connection)
+        else:
+            raise PoolTimeout("no live connection")
+        try:
+            yield connection
+        finally:
+            await self.pool.putconn(connection)
+
+    async def ready(self) -> None:
+        """Raise unless the database answers."""
+        async with asyncio.timeout(3), self.system() as tx:
+            await tx.execute("select 1")
+
+
+async def _alive(connection: Tx) -> bool:
+    """Whether the socket is still open; a look at the descriptor, no round trip."""
+    if connection.closed:
+        return False
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return connection.pgconn.status == psycopg.pq.ConnStatus.OK
+
+
+# -- migrations ------------------------------------------------------------------------------
+
+_NUMBERED = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+
+async def migrate(
+    admin_url: str, *, schema: str, folder: Path, role: str, password: str | None
+) -> list[str]:
+    """Bring a schema up to date and give its role exactly what it needs.
+
+    Runs the numbered files of ``folder`` that were not run yet, each in a transaction of its
+    own with the search path on the schema, under an advisory lock, so that several may start
+    at once. Returns the names of the files it ran.
+    """
+    connection = await _connect_admin(admin_url)
+    async with connection:
+        await connection.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        try:
+            await _prepare(connection, schema, role, password)
+            ran = await _run_files(connection, schema, folder)
+            await _grant(connection, schema, role)
+        finally:
+            await connection.execute("select pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
+    return ran
+
+
+async def _connect_admin(url: str) -> AsyncConnection[Any]:
+    end = time.monotonic() + CONNECT_TIMEOUT
+    while True:
+        try:
+            return await AsyncConnection.connect(url, autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(random.uniform(0.1, 0.5))
+
+
+async def _prepare(
+    connection: AsyncConnection[Any], schema: str, role: str, password: str | None
+) -> None:
+    known = await connection.execute("select 1 from pg_roles where rolname = %s", (role,))
+    if await known.fetchone() is None:
+        await connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
+    if password:
+        await connection.execute(
+            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
+        )
+    await connection.execute(
+        sql.SQL("create schema if not exists {}").format(sql.Identifier(schema))
+    )
+    await connection.execute(
+        sql.SQL(
+            "create table if not exists {}.migrations "
+            "(name text primary key, ran_at timestamptz not null default now())"
+        ).format(sql.Identifier(schema))
+    )
+
+
+async def _run_files(connection: AsyncConnection[Any], schema: str, folder: Path) -> list[str]:
+    table = sql.Identifier(schema, "migrations")
+    rows = await connection.execute(sql.SQL("select name from {}").format(table))
+    done = {row[0] for row in await rows.fetchall()}
+    ran: list[str] = []
+    for path in sorted(p for p in folder.iterdir() if _NUMBERED.fullmatch(p.name)):
+        if path.name in done:
+            continue
+        async with connection.transaction():
+            await connection.execute(
+                sql.SQL("set local search_path to {}").format(sql.Identifier(schema))
+            )
+            await connection.execute(cast(LiteralString, path.read_text(encoding="utf-8")))
+            await connection.execute(
+                sql.SQL("insert into {} (name) values (%s)").format(table), (path.name,)
+            )
+        ran.append(path.name)
+    return ran
+
+
+async def _grant(connection: AsyncConnection[Any], schema: str, role: str) -> None:
+    """Rows of its own schema, nothing else: no DDL, no ownership, no other schema."""
+    names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
+    for statement in (
+        "grant usage on schema {schema} to {role}",
+        "grant select, insert, update, delete on all tables in schema {schema} to {role}",
+        "grant usage, select on all sequences in schema {schema} to {role}",
+        "grant execute on all functions in schema {schema} to {role}",
+        "revoke all on {schema}.migrations from {role}",
+    ):
+        await connection.execute(sql.SQL(cast(LiteralString, statement)).format(**names))
