@@ -39,10 +39,11 @@ class Service:
     """A built service. ``checks`` raise while a dependency is away; ``tasks`` run for ever."""
 
     name: str
-    checks: dict[str, Check] = field(default_factory=dict)
-    tasks: dict[str, Coroutine[Any, Any, None]] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
+    tasks: dict[str, Coroutine[Any, Any, None]] = field(
+        default_factory=dict[str, Coroutine[Any, Any, None]]
+    )
     drain: Callable[[float], Awaitable[None]] | None = None  # seconds of grace
-
 
 
 def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = None) -> None:
@@ -211,5 +212,3 @@ def bus_check(bus: Bus) -> Check:
             raise ConnectionError
 
     return check
-
-

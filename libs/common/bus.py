@@ -10,7 +10,13 @@ retried for ever with an alarm metric, a request nobody received is sent again.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+)
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -71,7 +77,7 @@ class Bus:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: CommonSettings, service: str) -> AsyncIterator["Bus"]:
+    async def open(cls, settings: CommonSettings, service: str) -> AsyncGenerator["Bus"]:
         client = await _connect(settings, service)
         bus = cls(client, service)
         try:
@@ -328,7 +334,7 @@ class Bus:
             raise errors.Unavailable("The event stream is away; try again shortly.") from exc
 
     @asynccontextmanager
-    async def live(self, *subjects: str) -> AsyncIterator["Live"]:
+    async def live(self, *subjects: str) -> AsyncGenerator["Live"]:
         """Listen to subjects for the length of the block; bounded in memory."""
         feed = Live(self.client)
         subscriptions = [await self.client.subscribe(s, cb=feed.put) for s in subjects]

@@ -19,7 +19,9 @@ class CommonSettings(BaseSettings):
         env_prefix="CHATTERY_", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    nats_url: str = Field("nats://127.0.0.1:4222", validation_alias=AliasChoices("NATS_URL"))
+    nats_url: str = Field(
+        default="nats://127.0.0.1:4222", validation_alias=AliasChoices("NATS_URL")
+    )
     nats_credentials: Path | None = None  # a .creds file, where the URL carries no user
     health_host: str = "127.0.0.1"
     health_port: int = 0  # /livez, /readyz and /metrics; 0 picks a free port
@@ -27,7 +29,7 @@ class CommonSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain_seconds: float = 25.0  # from SIGTERM to the end of what runs
     otlp_endpoint: str | None = Field(
-        None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
     )
 
 
@@ -35,10 +37,11 @@ class DatabaseSettings(CommonSettings):
     """For services with a schema of their own."""
 
     database_url: SecretStr = Field(
-        SecretStr("postgresql://127.0.0.1/chattery"), validation_alias=AliasChoices("DATABASE_URL")
+        default=SecretStr("postgresql://127.0.0.1/chattery"),
+        validation_alias=AliasChoices("DATABASE_URL"),
     )
     database_admin_url: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("DATABASE_ADMIN_URL")
+        default=None, validation_alias=AliasChoices("DATABASE_ADMIN_URL")
     )  # only `migrate` reads it: may create the schema and the role
     db_password: SecretStr | None = None  # what `migrate` gives the service's role
     db_pool: int = 10  # connections a process

@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 import nats.errors
-import nats.js.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -62,7 +61,9 @@ async def consume(bus: Bus, consumer: Consumer, handler: Handler) -> None:
     """Handle messages one by one, `concurrency` side by side, until cancelled."""
 
     async def batch(messages: Sequence[Msg]) -> None:
-        await asyncio.gather(*(_handle(bus, consumer, [m], lambda ms: handler(ms[0])) for m in messages))
+        await asyncio.gather(
+            *(_handle(bus, consumer, [m], lambda ms: handler(ms[0])) for m in messages)
+        )
 
     await _Pull(bus, consumer, batch, together=False).run()
 

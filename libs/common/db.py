@@ -10,7 +10,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, LiteralString, TypeAlias, cast
@@ -46,7 +46,7 @@ class Database:
     @asynccontextmanager
     async def open(
         cls, url: str, *, schema: str, service: str, size: int = 10
-    ) -> AsyncIterator["Database"]:
+    ) -> AsyncGenerator["Database"]:
         """Connect, waiting up to `CONNECT_TIMEOUT` for a server that is still starting."""
         options = (
             f"-c search_path={schema} -c statement_timeout={STATEMENT_TIMEOUT} "
@@ -81,7 +81,7 @@ class Database:
             await pool.close(timeout=5)
 
     @asynccontextmanager
-    async def transaction(self, account: str) -> AsyncIterator[Tx]:
+    async def transaction(self, account: str) -> AsyncGenerator[Tx]:
         """One unit of work for one account: commits at the end, rolls back on any exception.
 
         Raises `Unavailable` when Postgres is away; nothing was then committed, except where
@@ -93,20 +93,18 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def system(self) -> AsyncIterator[Tx]:
+    async def system(self) -> AsyncGenerator[Tx]:
         """One unit of work of the platform itself, which sees every account."""
         async with self._transaction(ANY_ACCOUNT) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, account: str) -> AsyncIterator[Tx]:
+    async def _transaction(self, account: str) -> AsyncGenerator[Tx]:
         started = time.perf_counter()
         outcome = "rolled_back"
         try:
             async with self._connection() as connection, connection.transaction():
-                await connection.execute(
-                    "select set_config('app.account', %s, true)", (account,)
-                )
+                await connection.execute("select set_config('app.account', %s, true)", (account,))
                 yield connection
             outcome = "committed"
             for tell in self.after_commit:
@@ -120,7 +118,7 @@ class Database:
             DB_TRANSACTIONS.labels(outcome).observe(time.perf_counter() - started)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Tx]:
+    async def _connection(self) -> AsyncGenerator[Tx]:
         """A connection that answers: those that died with a restarted server are passed over."""
         for _ in range(self.pool.max_size + 1):
             connection = await self.pool.getconn()

@@ -21,14 +21,14 @@ class EventData(msgspec.Struct, frozen=True, rename="camel", tag_field="event"):
     public: ClassVar[bool] = True  # webhooks may subscribe to it
 
 
-class NewConversation(EventData, tag="new_conversation"):
+class NewConversation(EventData, frozen=True, tag="new_conversation"):
     conversation_id: str
     chatbot_id: str
     visitor_id: str
     language: str
 
 
-class NewMessage(EventData, tag="new_message"):
+class NewMessage(EventData, frozen=True, tag="new_message"):
     conversation_id: str
     chatbot_id: str
     message_id: str
@@ -37,7 +37,7 @@ class NewMessage(EventData, tag="new_message"):
     visitor_id: str
 
 
-class Escalation(EventData, tag="escalation"):
+class Escalation(EventData, frozen=True, tag="escalation"):
     conversation_id: str
     chatbot_id: str
     visitor_id: str
@@ -46,7 +46,7 @@ class Escalation(EventData, tag="escalation"):
     summary: str
 
 
-class FeedbackReceived(EventData, tag="feedback_received"):
+class FeedbackReceived(EventData, frozen=True, tag="feedback_received"):
     conversation_id: str
     chatbot_id: str
     message_id: str
@@ -55,7 +55,7 @@ class FeedbackReceived(EventData, tag="feedback_received"):
     visitor_id: str
 
 
-class AdminReply(EventData, tag="admin_reply"):
+class AdminReply(EventData, frozen=True, tag="admin_reply"):
     conversation_id: str
     chatbot_id: str
     message_id: str
@@ -64,19 +64,19 @@ class AdminReply(EventData, tag="admin_reply"):
     visitor_id: str
 
 
-class ChatbotDeleted(EventData, tag="chatbot_deleted"):
+class ChatbotDeleted(EventData, frozen=True, tag="chatbot_deleted"):
     public: ClassVar[bool] = False
     chatbot_id: str
     job_id: str = ""
 
 
-class AccountDeleted(EventData, tag="account_deleted"):
+class AccountDeleted(EventData, frozen=True, tag="account_deleted"):
     public: ClassVar[bool] = False
     account_id: str
     job_id: str = ""
 
 
-class KnowledgeIndexed(EventData, tag="knowledge_indexed"):
+class KnowledgeIndexed(EventData, frozen=True, tag="knowledge_indexed"):
     public: ClassVar[bool] = False
     knowledge_id: str
     chatbot_id: str

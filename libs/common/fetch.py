@@ -6,7 +6,7 @@ content types. No cookies, no proxies from the environment, no credentials.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urljoin, urlsplit
 
@@ -63,7 +63,7 @@ class Fetcher:
     @asynccontextmanager
     async def open(
         cls, allow: Iterable[str] = (), *, user_agent: str = USER_AGENT, connections: int = 50
-    ) -> AsyncIterator["Fetcher"]:
+    ) -> AsyncGenerator["Fetcher"]:
         guard = AddressGuard(allow)
         session = aiohttp.ClientSession(
             connector=guard.connector(limit=connections, limit_per_host=8),
@@ -125,9 +125,7 @@ class Fetcher:
                 _check(response, content_types)
                 body = b"" if response.status == 304 else await _read(response, max_bytes)
                 found = {name.lower(): value for name, value in response.headers.items()}
-                return Fetched(
-                    str(response.url), response.status, found, body, tuple(passed)
-                )
+                return Fetched(str(response.url), response.status, found, body, tuple(passed))
 
 
 def _check(response: aiohttp.ClientResponse, content_types: Collection[str] | None) -> None:
@@ -173,5 +171,3 @@ def _explain(exc: aiohttp.ClientError, url: str) -> FetchError:
     if isinstance(exc, aiohttp.InvalidURL):
         return FetchError("invalid_url", "The URL is not valid.")
     return FetchError("connection", "The site broke off its answer.", retryable=True)
-
-

@@ -112,9 +112,7 @@ class Outbox:
                 return 0
             sent = await self._publish(rows)
             if sent:
-                await tx.execute(
-                    "delete from outbox where seq = any(%s) and not public", (sent,)
-                )
+                await tx.execute("delete from outbox where seq = any(%s) and not public", (sent,))
                 await tx.execute(
                     "update outbox set published_at = now() where seq = any(%s)", (sent,)
                 )

@@ -9,7 +9,7 @@ Prometheus'. Traces follow W3C Trace Context and are exported only where
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -144,7 +144,7 @@ def span(
     parent: str = "",
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, str | int | float | bool] | None = None,
-) -> Iterator[trace.Span]:
+) -> Generator[trace.Span]:
     """A span around the block; ``parent`` is a ``traceparent`` that came with the work."""
     tracer = trace.get_tracer("chattery")
     context = propagate.extract({"traceparent": parent}) if parent else None

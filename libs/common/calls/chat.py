@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+import msgspec
+from msgspec import Meta, UnsetType
 
 from libs.common.calls.knowledge import NoParameters
 from libs.common.calls.shapes import (
@@ -97,7 +98,7 @@ class Chatbot(Reply, frozen=True, kw_only=True):
     retention_days: int | None
     created_at: Timestamp
     updated_at: Timestamp
-    etag: str | UnsetType = UNSET  # for the gateway, which makes a header of it
+    etag: str | UnsetType = msgspec.UNSET  # for the gateway, which makes a header of it
 
 
 class ListChatbots(Listing, frozen=True, kw_only=True):
@@ -117,38 +118,44 @@ class CreateChatbot(Request, frozen=True, kw_only=True):
 
 
 class PersonalityPatch(Request, frozen=True, kw_only=True):
-    tone: Tone | None | UnsetType = UNSET
-    instructions: Long | None | UnsetType = UNSET
-    greeting: Short | None | UnsetType = UNSET
-    answer_length: AnswerLength | None | UnsetType = UNSET
-    forbidden_topics: Annotated[list[Short], Meta(max_length=50)] | None | UnsetType = UNSET
+    tone: Tone | None | UnsetType = msgspec.UNSET
+    instructions: Long | None | UnsetType = msgspec.UNSET
+    greeting: Short | None | UnsetType = msgspec.UNSET
+    answer_length: AnswerLength | None | UnsetType = msgspec.UNSET
+    forbidden_topics: Annotated[list[Short], Meta(max_length=50)] | None | UnsetType = msgspec.UNSET
 
 
 class AppearancePatch(Request, frozen=True, kw_only=True):
-    primary_color: Color | None | UnsetType = UNSET
-    text_color: Color | None | UnsetType = UNSET
-    position: Literal["right", "left"] | None | UnsetType = UNSET
-    launcher_text: Annotated[str, Meta(max_length=60)] | None | UnsetType = UNSET
-    logo_url: Annotated[str, Meta(max_length=2_048)] | None | UnsetType = UNSET
-    theme: Literal["auto", "light", "dark"] | None | UnsetType = UNSET
-    suggested_questions: Annotated[list[Short], Meta(max_length=8)] | None | UnsetType = UNSET
+    primary_color: Color | None | UnsetType = msgspec.UNSET
+    text_color: Color | None | UnsetType = msgspec.UNSET
+    position: Literal["right", "left"] | None | UnsetType = msgspec.UNSET
+    launcher_text: Annotated[str, Meta(max_length=60)] | None | UnsetType = msgspec.UNSET
+    logo_url: Annotated[str, Meta(max_length=2_048)] | None | UnsetType = msgspec.UNSET
+    theme: Literal["auto", "light", "dark"] | None | UnsetType = msgspec.UNSET
+    suggested_questions: Annotated[list[Short], Meta(max_length=8)] | None | UnsetType = (
+        msgspec.UNSET
+    )
 
 
 class WidgetPatch(Request, frozen=True, kw_only=True):
-    enabled: bool | None | UnsetType = UNSET
-    allowed_origins: Annotated[list[Origin], Meta(max_length=100)] | None | UnsetType = UNSET
-    require_identity: bool | None | UnsetType = UNSET
+    enabled: bool | None | UnsetType = msgspec.UNSET
+    allowed_origins: Annotated[list[Origin], Meta(max_length=100)] | None | UnsetType = (
+        msgspec.UNSET
+    )
+    require_identity: bool | None | UnsetType = msgspec.UNSET
 
 
 class HandoffPatch(Request, frozen=True, kw_only=True):
-    enabled: bool | None | UnsetType = UNSET
-    business_hours: Annotated[list[OpenHours], Meta(max_length=50)] | None | UnsetType = UNSET
-    timezone: Annotated[str, Meta(max_length=64)] | None | UnsetType = UNSET
-    out_of_hours_message: Short | None | UnsetType = UNSET
+    enabled: bool | None | UnsetType = msgspec.UNSET
+    business_hours: Annotated[list[OpenHours], Meta(max_length=50)] | None | UnsetType = (
+        msgspec.UNSET
+    )
+    timezone: Annotated[str, Meta(max_length=64)] | None | UnsetType = msgspec.UNSET
+    out_of_hours_message: Short | None | UnsetType = msgspec.UNSET
 
 
 class LimitsPatch(Request, frozen=True, kw_only=True):
-    daily_tokens: Annotated[int, Meta(ge=0)] | None | UnsetType = UNSET
+    daily_tokens: Annotated[int, Meta(ge=0)] | None | UnsetType = msgspec.UNSET
 
 
 class UpdateChatbot(Request, frozen=True, kw_only=True):
@@ -158,16 +165,16 @@ class UpdateChatbot(Request, frozen=True, kw_only=True):
     """
 
     id: Id
-    if_match: str | UnsetType = UNSET
-    name: Name | UnsetType = UNSET
-    website: Url | None | UnsetType = UNSET
-    language: Language | None | UnsetType = UNSET
-    personality: PersonalityPatch | None | UnsetType = UNSET
-    appearance: AppearancePatch | None | UnsetType = UNSET
-    widget: WidgetPatch | None | UnsetType = UNSET
-    handoff: HandoffPatch | None | UnsetType = UNSET
-    limits: LimitsPatch | None | UnsetType = UNSET
-    retention_days: Annotated[int, Meta(ge=1, le=3_650)] | None | UnsetType = UNSET
+    if_match: str | UnsetType = msgspec.UNSET
+    name: Name | UnsetType = msgspec.UNSET
+    website: Url | None | UnsetType = msgspec.UNSET
+    language: Language | None | UnsetType = msgspec.UNSET
+    personality: PersonalityPatch | None | UnsetType = msgspec.UNSET
+    appearance: AppearancePatch | None | UnsetType = msgspec.UNSET
+    widget: WidgetPatch | None | UnsetType = msgspec.UNSET
+    handoff: HandoffPatch | None | UnsetType = msgspec.UNSET
+    limits: LimitsPatch | None | UnsetType = msgspec.UNSET
+    retention_days: Annotated[int, Meta(ge=1, le=3_650)] | None | UnsetType = msgspec.UNSET
 
 
 class IdentitySecret(Reply, frozen=True, kw_only=True):
@@ -415,7 +422,7 @@ class Ask(Request, frozen=True, kw_only=True):
     language: Language | None = None
     client_message_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     metadata: dict[str, Any] = {}
-    answer_id: str | UnsetType = UNSET
+    answer_id: str | UnsetType = msgspec.UNSET
 
 
 class Asked(Reply, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+import msgspec
+from msgspec import Meta, UnsetType
 
 from libs.common.calls.shapes import (
     ById,
@@ -124,9 +125,9 @@ class UpdateItem(Request, frozen=True, kw_only=True):
     """``content`` of a `qa` or a `text` may be replaced; it is indexed anew."""
 
     id: Id
-    title: Title | UnsetType = UNSET
-    content: QuestionAnswer | Content | UnsetType = UNSET
-    refresh: Refresh | UnsetType = UNSET
+    title: Title | UnsetType = msgspec.UNSET
+    content: QuestionAnswer | Content | UnsetType = msgspec.UNSET
+    refresh: Refresh | UnsetType = msgspec.UNSET
 
 
 class Chunk(Reply, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+import msgspec
+from msgspec import Meta, UnsetType
 
 from libs.common.calls.shapes import (
     ById,
@@ -56,7 +57,7 @@ class WebhookEndpoint(Reply, frozen=True, kw_only=True):
     ordering: Ordering
     created_at: Timestamp
     stats: EndpointStats
-    secret: str | UnsetType = UNSET  # only in the answers to create, rotate and secret
+    secret: str | UnsetType = msgspec.UNSET  # only in the answers to create, rotate and secret
 
 
 class ListWebhooks(Listing, frozen=True, kw_only=True):
@@ -76,14 +77,14 @@ class CreateWebhook(Request, frozen=True, kw_only=True):
 
 class UpdateWebhook(Request, frozen=True, kw_only=True):
     id: Id
-    url: Url | UnsetType = UNSET
-    events: Events | None | UnsetType = UNSET
-    chatbot_id: Id | None | UnsetType = UNSET
-    description: Description | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
-    headers: Headers | None | UnsetType = UNSET
-    rate_limit: PerSecond | None | UnsetType = UNSET
-    ordering: Ordering | UnsetType = UNSET
+    url: Url | UnsetType = msgspec.UNSET
+    events: Events | None | UnsetType = msgspec.UNSET
+    chatbot_id: Id | None | UnsetType = msgspec.UNSET
+    description: Description | UnsetType = msgspec.UNSET
+    enabled: bool | UnsetType = msgspec.UNSET
+    headers: Headers | None | UnsetType = msgspec.UNSET
+    rate_limit: PerSecond | None | UnsetType = msgspec.UNSET
+    ordering: Ordering | UnsetType = msgspec.UNSET
 
 
 class RotateSecret(Request, frozen=True, kw_only=True):
