@@ -1,0 +1,62 @@
+"""The audit log."""
+
+from datetime import datetime
+from typing import Any
+
+from libs.common.db import Tx
+
+
+async def add(
+    tx: Tx,
+    account: str,
+    entry: str,
+    *,
+    actor_kind: str,
+    actor_id: str,
+    action: str,
+    target: str,
+    ip: str,
+    request_id: str,
+) -> None:
+    await tx.execute(
+        "insert into audit (id, account_id, actor_kind, actor_id, action, target, ip, request_id)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (entry, account, actor_kind, actor_id, action, target, ip, request_id),
+    )
+
+
+async def page(
+    tx: Tx,
+    account: str,
+    *,
+    before: str | None,
+    limit: int,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, Any]]:
+    cursor = await tx.execute(
+        "select id, actor_kind, actor_id, action, target, ip, request_id, at from audit"
+        " where account_id = %(account)s and (%(before)s::text is null or id < %(before)s)"
+        " and (%(action)s::text is null or action = %(action)s)"
+        " and (%(since)s::timestamptz is null or at >= %(since)s)"
+        " and (%(until)s::timestamptz is null or at < %(until)s)"
+        " order by id desc limit %(limit)s",
+        {
+            "account": account,
+            "before": before,
+            "limit": limit,
+            "action": action,
+            "since": since,
+            "until": until,
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def trim(tx: Tx, days: int) -> int:
+    """Remove what is older than ``days``, of every account."""
+    cursor = await tx.execute(
+        "delete from audit where at < now() - make_interval(days => %s)", (days,)
+    )
+    return cursor.rowcount
