@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from threading import local
 
 import msgspec
@@ -29,6 +30,7 @@ B = 0.6
 AVERAGE_LENGTH = (
     160.0  # terms in a passage; a constant, so that a passage's vector never changes
 )
+TELLING = 30  # characters of plain ASCII below which no language is told
 LONGEST_WORD = 64  # characters; beyond that it is data, not a word
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’]\p{L}+)?")
@@ -108,8 +110,10 @@ def words(text: str) -> Iterator[str]:
 
 
 def detect(text: str) -> str:
-    """The language of a text as a two-letter code; English where there is nothing to judge."""
+    """The language of a text as a two-letter code; English where there is too little to judge."""
     sample = text[:4000]
+    if len(sample) < TELLING and sample.isascii():
+        return "en"
     return _detector().classify(sample)[0] if _WORD.search(sample) else "en"
 
 
@@ -157,7 +161,7 @@ def _split_unspaced(word: str) -> Iterator[str]:
         text = regex.findall(r"\X", run.group())  # a letter with its marks is one unit
         if len(text) == 1:
             yield text[0]
-        for first, second in zip(text, text[1:], strict=False):
+        for first, second in pairwise(text):
             yield first + second
         end = run.end()
     if end < len(word):

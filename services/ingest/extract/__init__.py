@@ -1,0 +1,1 @@
+"""Extraction: bytes of any supported kind to blocks of text, in a child process with limits."""

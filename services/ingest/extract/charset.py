@@ -1,0 +1,70 @@
+"""Bytes to text, by content."""
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+from services.ingest.extract.blocks import ExtractionFailed
+
+SAMPLE = 256 << 10  # bytes the detection looks at
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_META = re.compile(
+    rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE
+)
+_XML = re.compile(
+    rb"^\s*<\?xml[^>]+encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)", re.IGNORECASE
+)
+_AS_BROWSERS_DO = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "ascii": "utf-8", "us-ascii": "utf-8",
+                   "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "ks_c_5601-1987": "cp949",
+                   "euc-kr": "cp949", "iso-8859-9": "cp1254"}  # fmt: skip
+
+
+def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> str:
+    """The text. Raises `ExtractionFailed` when no encoding fits.
+
+    A byte order mark decides; then UTF-8, which nothing else passes for by chance; then what
+    the server or the page declares; then statistics.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _lenient(data, encoding)
+    candidates = [declared]
+    if html:
+        head = data[:4096]
+        candidates += [
+            m.group(1).decode() for m in (_META.search(head), _XML.search(head)) if m
+        ]
+    for encoding in ("utf-8", *candidates):
+        text = _strict(data, encoding)
+        if text is not None and (encoding != "utf-8" or "\x00" not in text):
+            return text
+    best = from_bytes(data[:SAMPLE]).best()
+    if best is not None:
+        text = _strict(data, best.encoding) or _lenient(data, best.encoding)
+        if text.count("\ufffd") <= len(text) // 200:
+            return text
+    if any(candidates) and html:
+        return _lenient(data, "utf-8")
+    message = "The text's encoding can't be told; save the file as UTF-8 and send that."
+    raise ExtractionFailed("unknown_encoding", message)
+
+
+def _strict(data: bytes, encoding: str | None) -> str | None:
+    if not encoding:
+        return None
+    name = encoding.strip().lower()
+    try:
+        return data.decode(_AS_BROWSERS_DO.get(name, name))
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def _lenient(data: bytes, encoding: str) -> str:
+    return data.decode(encoding, "replace")

@@ -1,0 +1,379 @@
+"""Web pages: main content by trafilatura, with a structural reading of the page behind it.
+
+trafilatura is very good at articles; on short help pages made of plain ``div`` elements it
+drops text. So its result is compared with what the page's main part holds, and where too much
+is missing the main part is read as it stands.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import trafilatura
+from lxml import etree, html
+from trafilatura.settings import use_config
+
+from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed
+from services.ingest.extract.charset import decode
+
+ENOUGH_OF_MAIN = 0.7  # part of the text under <main> that the result must have
+ENOUGH_OF_BODY = 0.35  # the same where the page does not mark its main part
+MOST_LINKS = 5_000  # of one page
+_JAVASCRIPT = re.compile(
+    r"(enable|activate|turn on|requires?|needs?|without)\s+(?:\w+\s+){0,3}java\s?script"
+    r"|java\s?script\s+(?:is|must be|needs to be|has to be|to be)?\s*(?:\w+\s+)?"
+    r"(disabled|required|enabled|needed|not (?:enabled|supported|available))"
+    r"|(?:activ|habilit|abilit|aktiv|включ)\w*\W+(?:\w+\W+){0,2}java\s?script"
+    r"|(?:请|請).{0,6}(?:启用|啟用|开启).{0,4}javascript|javascript.{0,8}(?:を有効|aktivieren|включ)",
+    re.IGNORECASE,
+)
+SHELL = (
+    700  # characters; a page with so little text and that sentence is an empty shell
+)
+_BOILERPLATE = {
+    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "svg",
+    "iframe", "select", "dialog", "object", "canvas", "video", "audio", "head", "input", "textarea",
+}  # fmt: skip
+_BOILERPLATE_ROLES = {
+    "navigation",
+    "banner",
+    "contentinfo",
+    "search",
+    "dialog",
+    "menu",
+    "alert",
+}
+_BLOCK = {
+    "p", "div", "section", "article", "main", "ul", "ol", "li", "dl", "dt", "dd", "table", "pre",
+    "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "figure", "figcaption", "details", "summary",
+    "header", "body", "hr", "address", "fieldset", "hgroup", "center", "tr", "td", "th",
+}  # fmt: skip
+_HEADINGS = {f"h{n}": n for n in range(1, 7)}
+_SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
+
+
+def extract_html(
+    data: bytes, url: str | None, name: str, charset: str | None = None
+) -> Extracted:
+    text = decode(data, charset, html=True)
+    tree = _parse(text)
+    blocks = _content(text, tree, url)
+    title = _title(tree, blocks) or name
+    if _is_shell(tree, blocks):
+        message = (
+            "The page shows its text only with JavaScript, so there is nothing to read."
+        )
+        raise ExtractionFailed("javascript_required", message)
+    base = _base(tree, url)
+    robots = _robots(tree)
+    return Extracted(
+        title=title[:300],
+        blocks=blocks,
+        canonical=_canonical(tree, base),
+        links=list(_links(tree, base)),
+        noindex="noindex" in robots or "none" in robots,
+        nofollow="nofollow" in robots or "none" in robots,
+        refresh=_refresh(tree, base),
+    )
+
+
+def _parse(text: str) -> Any:
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).replace("\x00", "")
+    try:
+        parser = html.HTMLParser(encoding="utf-8", huge_tree=False)
+        return html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError) as exc:
+        raise ExtractionFailed("no_text", "The page is empty.") from exc
+
+
+def _content(text: str, tree: Any, url: str | None) -> list[Block]:
+    found = _by_trafilatura(text, url)
+    main = tree.xpath("//main|//*[@role='main']") or tree.xpath("//article")
+    marked = main if len(main) == 1 else None
+    own = list(
+        _read(
+            marked[0]
+            if marked
+            else (tree.find("body") if tree.find("body") is not None else tree)
+        )
+    )
+    enough = ENOUGH_OF_MAIN if marked else ENOUGH_OF_BODY
+    if _size(found) >= enough * _size(own):
+        return _with_heading(found, tree)
+    return own
+
+
+def _size(blocks: list[Block]) -> int:
+    return sum(len(block.text) for block in blocks)
+
+
+def _with_heading(blocks: list[Block], tree: Any) -> list[Block]:
+    """The page's h1 first, where it was taken for a part of the frame."""
+    first = tree.find(".//h1")
+    if first is None or any(block.kind == "heading" for block in blocks[:2]):
+        return blocks
+    text = _inline(first)
+    return [Block("heading", text, 1), *blocks] if text else blocks
+
+
+# -- trafilatura -----------------------------------------------------------------------------
+
+
+def _by_trafilatura(text: str, url: str | None) -> list[Block]:
+    config = use_config()
+    config.set(
+        "DEFAULT", "MIN_EXTRACTED_SIZE", "1"
+    )  # else short pages come as one flat line
+    config.set("DEFAULT", "EXTRACTION_TIMEOUT", "0")
+    try:
+        document = trafilatura.bare_extraction(
+            text,
+            url=url,
+            favor_recall=True,
+            fast=True,
+            include_comments=False,
+            include_tables=True,
+            include_links=False,
+            with_metadata=False,
+            deduplicate=False,
+            config=config,
+        )
+    except Exception:  # noqa: BLE001  (whatever it stumbles over, the page is read without it)
+        return []
+    body = getattr(document, "body", None)
+    return list(_tei(body)) if body is not None else []
+
+
+def _tei(parent: Any) -> Iterator[Block]:
+    """trafilatura's own format: head, p, list/item, table/row/cell, code, quote."""
+    for node in parent:
+        if node.tag == "head":
+            level = _HEADINGS.get(node.get("rend", ""), 4)
+            if text := _flat(node):
+                yield Block("heading", text, level)
+        elif node.tag == "list":
+            yield from _tei_list(node)
+        elif node.tag == "table":
+            rows = (
+                " | ".join(_flat(c) for c in row.iter("cell"))
+                for row in node.iter("row")
+            )
+            if text := "\n".join(row for row in rows if row.strip(" |")):
+                yield Block("table", text)
+        elif node.tag == "code":
+            if text := "".join(node.itertext()).strip():
+                yield Block("code", text)
+        elif (
+            node.tag in ("quote", "div") and len(node) and not (node.text or "").strip()
+        ):
+            yield from _tei(node)
+        elif text := _flat(node):
+            yield Block("text", text)
+
+
+def _tei_list(node: Any) -> Iterator[Block]:
+    term = ""
+    for item in node.iter("item"):
+        text = _flat(item)
+        if not text:
+            continue
+        if str(item.get("rend", "")).startswith("dt"):
+            term = text
+        else:
+            yield Block("list", f"- {term}: {text}" if term else f"- {text}")
+            term = ""
+
+
+def _flat(node: Any) -> str:
+    return " ".join("".join(node.itertext()).split())
+
+
+# -- the page as it stands -------------------------------------------------------------------
+
+
+def _read(root: Any) -> Iterator[Block]:
+    """Blocks in document order; inline text directly under a container is text too."""
+    inline: list[str] = []
+
+    def flush() -> Iterator[Block]:
+        text = _tidy("".join(inline))
+        inline.clear()
+        if text:
+            yield Block("text", text)
+
+    if root.text:
+        inline.append(root.text)
+    for node in root:
+        tail = node.tail or ""
+        tag = node.tag if isinstance(node.tag, str) else ""
+        if not tag or _is_frame(node, tag):
+            inline.append(" " + tail)
+            continue
+        if tag == "br":
+            inline.append("\n" + tail)
+            continue
+        if (
+            tag not in _BLOCK
+            and node.find(".//p") is None
+            and node.find(".//div") is None
+        ):
+            inline.append(_raw_inline(node) + tail)
+            continue
+        yield from flush()
+        yield from _block(node, tag)
+        inline.append(tail)
+    yield from flush()
+
+
+def _block(node: Any, tag: str) -> Iterator[Block]:
+    if tag in _HEADINGS or tag == "summary":
+        if text := _inline(node):
+            yield Block("heading", text, _HEADINGS.get(tag, 5))
+    elif tag == "table" and node.find(".//table") is None:
+        if text := "\n".join(_rows(node)):
+            yield Block("table", text)
+    elif tag == "pre":
+        if text := "".join(node.itertext()).strip("\n"):
+            yield Block("code", text)
+    elif tag in ("ul", "ol", "dl"):
+        yield from _items(node)
+    else:
+        yield from _read(node)
+
+
+def _rows(table: Any) -> Iterator[str]:
+    for row in table.iter("tr"):
+        cells = [_inline(cell) for cell in row if cell.tag in ("td", "th")]
+        if any(cells):
+            yield " | ".join(cells)
+
+
+def _items(node: Any) -> Iterator[Block]:
+    term = ""
+    for item in node:
+        if item.tag == "dt":
+            term = _inline(item)
+        elif item.tag in ("li", "dd") and _nests(item):
+            yield from _read(item)
+        elif item.tag in ("li", "dd") and (text := _inline(item)):
+            yield Block("list", f"- {term}: {text}" if term else f"- {text}")
+            term = ""
+        elif item.tag == "div":
+            yield from _items(item)
+
+
+def _nests(item: Any) -> bool:
+    return any(
+        item.find(f".//{tag}") is not None
+        for tag in ("h2", "h3", "h4", "table", "pre", "ul", "ol")
+    )
+
+
+def _is_frame(node: Any, tag: str) -> bool:
+    if tag in _BOILERPLATE or node.get("role") in _BOILERPLATE_ROLES:
+        return True
+    if tag == "header":
+        return node.find(".//nav") is not None
+    hidden = node.get("hidden") is not None or node.get("aria-hidden") == "true"
+    return hidden and tag not in ("details", "div", "section")
+
+
+def _inline(node: Any) -> str:
+    return " ".join(_raw_inline(node).split())
+
+
+def _raw_inline(node: Any) -> str:
+    parts = [node.text or ""]
+    for child in node:
+        tag = child.tag if isinstance(child.tag, str) else ""
+        if tag and tag not in _BOILERPLATE:
+            parts.append(
+                " " + _raw_inline(child) + " "
+                if tag in _BLOCK or tag == "br"
+                else _raw_inline(child)
+            )
+        parts.append(child.tail or "")
+    return "".join(parts)
+
+
+def _tidy(text: str) -> str:
+    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
+    return " ".join(line for line in lines if line)
+
+
+# -- what a page says about itself -----------------------------------------------------------
+
+
+def _title(tree: Any, blocks: list[Block]) -> str:
+    heading = next(
+        (b.text for b in blocks[:3] if b.kind == "heading" and b.level == 1), ""
+    )
+    if heading:
+        return heading
+    social = tree.xpath("string(//meta[@property='og:title']/@content)").strip()
+    return social or " ".join(tree.xpath("string(//title)").split())
+
+
+def _is_shell(tree: Any, blocks: list[Block]) -> bool:
+    if _size(blocks) > SHELL:
+        return False
+    text = " ".join(block.text for block in blocks)
+    hints = " ".join(_inline(node) for node in tree.iter("noscript"))
+    if _JAVASCRIPT.search(text):
+        return True
+    return _size(blocks) < 80 and bool(_JAVASCRIPT.search(hints))
+
+
+def _base(tree: Any, url: str | None) -> str:
+    href = tree.xpath("string(//base/@href)").strip()
+    return urljoin(url or "", href) if href else (url or "")
+
+
+def _canonical(tree: Any, base: str) -> str | None:
+    href = tree.xpath(
+        "string(//link[contains(concat(' ', translate(@rel,'CANOIL','canoil'), ' '), ' canonical ')]/@href)"
+    ).strip()
+    return _joined(base, href) if href else None
+
+
+def _links(tree: Any, base: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for node in tree.iter("a", "area"):
+        href = (node.get("href") or "").strip()
+        if not href or href.startswith(
+            ("#", "javascript:", "mailto:", "tel:", "data:")
+        ):
+            continue
+        if "nofollow" in (node.get("rel") or "").lower().split():
+            continue
+        link = _joined(base, href)
+        if link and link not in seen:
+            seen.add(link)
+            yield link
+        if len(seen) >= MOST_LINKS:
+            return
+
+
+def _joined(base: str, href: str) -> str | None:
+    try:
+        return urljoin(base, href)
+    except ValueError:
+        return None
+
+
+def _robots(tree: Any) -> set[str]:
+    names = tree.xpath("//meta[translate(@name,'ROBTSN','robtsn')='robots']/@content")
+    return {word.strip().lower() for content in names for word in content.split(",")}
+
+
+def _refresh(tree: Any, base: str) -> str | None:
+    for content in tree.xpath(
+        "//meta[translate(@http-equiv,'REFSH','refsh')='refresh']/@content"
+    ):
+        found = re.match(
+            r"\s*([\d.]+)\s*[;,]\s*url\s*=\s*[\"']?([^\"']+)", content, re.IGNORECASE
+        )
+        if found and float(found.group(1)) <= 5:
+            return _joined(base, found.group(2).strip())
+    return None
