@@ -1,0 +1,1 @@
+"""How Chattery is run: here on one machine, and on Kubernetes."""
