@@ -395,6 +395,10 @@ class Live:
         except TimeoutError:
             return None
 
+    def ready(self) -> Msg | None:
+        """The next message if there is one already."""
+        return None if self._queue.empty() else self._queue.get_nowait()
+
 
 async def _connect(settings: CommonSettings, service: str) -> Client:
     async def disconnected() -> None:
