@@ -1,0 +1,154 @@
+"""``python -m deploy.local run``: the embedded stack and the five services, until Ctrl-C."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.console import Screen
+from deploy.local.servers import ROOT, port_is_free
+from deploy.local.stack import Stack, answers_ok
+from deploy.local.supervisor import DidNotStart, Supervisor
+
+READY_TIMEOUT = 60.0  # seconds for the gateway to say that all is ready
+MIGRATE_TIMEOUT = 60.0  # seconds for one schema
+
+
+class CannotRun(Exception):
+    """The stack can't be started, and why."""
+
+
+async def run(stack: Stack, screen: Screen) -> None:
+    started = time.monotonic()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tell = Teller(stack)
+    supervisor = Supervisor(screen.say, changed=tell.soon)
+    tell.supervisor = supervisor
+    starting = asyncio.create_task(_start(stack, supervisor, screen))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            await asyncio.to_thread(tell.now)
+            screen.ready(stack, time.monotonic() - started)
+            await stopping
+    finally:
+        starting.cancel()
+        tell.stop()
+        (stack.data / "dev.json").unlink(missing_ok=True)
+        with screen.step("Stopping"):
+            await supervisor.stop()
+
+
+async def _start(stack: Stack, supervisor: Supervisor, screen: Screen) -> None:
+    own = stack.servers()
+    names = ", ".join(program.name for program in own) or "none of its own"
+    with screen.step(f"Starting the servers ({names})"):
+        await supervisor.start(own)
+    with screen.step("Bringing the schemas up to date"):
+        await asyncio.gather(*(_migrate(*one) for one in stack.migrations()))
+    with screen.step("Starting the services"):
+        await supervisor.start(stack.services())
+        end = time.monotonic() + READY_TIMEOUT
+        while not await asyncio.to_thread(answers_ok, f"{stack.base_url}/readyz"):
+            if time.monotonic() > end:
+                raise DidNotStart(f"the gateway did not become ready; see {stack.logs}")
+            await asyncio.sleep(0.1)
+
+
+async def _migrate(service: str, argv: list[str], env: dict[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        env={**os.environ, **env},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(MIGRATE_TIMEOUT):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise DidNotStart(f"the schema of {service} took too long to bring up to date") from None
+    if process.returncode:
+        words = out.decode(errors="replace").strip()[-2000:]
+        raise DidNotStart(f"the schema of {service} could not be brought up to date\n{words}")
+
+
+class Teller:
+    """Keeps `dev.json` true. Asking the gateway takes a moment, so pids are written first."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+        self.supervisor: Supervisor | None = None
+
+    def now(self) -> None:
+        if self.supervisor is not None and not self._stopped:
+            self._stack.write_dev_json(self.supervisor.pids)
+
+    def soon(self) -> None:
+        if (self._stack.data / "dev.json").exists() and not self._stopped:
+            self._task = asyncio.create_task(asyncio.to_thread(self.now))
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+@contextmanager
+def only_one(data: Path) -> Iterator[None]:
+    """Hold the data folder: two stacks on the same data would ruin it."""
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CannotRun(
+                f"A stack with the data in {data} is running already. Stop it, or set "
+                "CHATTERY_DATA to another folder."
+            ) from None
+        yield
+
+
+def main() -> int:
+    if sys.argv[1:] != ["run"]:
+        print("usage: python -m deploy.local run", file=sys.stderr)
+        return 2
+    screen = Screen()
+    try:
+        data = Path(os.environ.get("CHATTERY_DATA") or ".chattery").resolve()
+        port = _port()
+        data.mkdir(parents=True, exist_ok=True)
+        with only_one(data):
+            (data / "dev.json").unlink(missing_ok=True)
+            asyncio.run(run(Stack(data, port, os.environ), screen))
+    except (CannotRun, DidNotStart, FileNotFoundError) as exc:
+        screen.fail(str(exc))
+        return 1
+    return 0
+
+
+def _port() -> int:
+    text = os.environ.get("CHATTERY_PORT") or "8080"
+    if not text.isdigit() or int(text) > 65_535:
+        raise CannotRun(f"CHATTERY_PORT must be a port number, not {text!r}.")
+    port = int(text)
+    if port and not port_is_free(port):
+        raise CannotRun(
+            f"Port {port} is taken. Choose another with CHATTERY_PORT=9090 make run, "
+            "or let one be picked with CHATTERY_PORT=0 make run."
+        )
+    return port
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,96 @@
+"""Fixtures of the end-to-end tests: the real five processes, reached through HTTP alone."""
+
+import io
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from docx import Document
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
+
+from tests.e2e.client import Api, Receiver
+
+FAQ = """<!doctype html><html lang="en"><head><title>Help: your account</title></head><body>
+<nav><a href="/">Home</a> <a href="/faq">FAQ</a></nav>
+<main><h1>Your account</h1>
+<h2>Resetting your password</h2>
+<p>You can reset your password by clicking the 'Forgot Password' link on the sign-in page. We send
+you a mail with a link that works for thirty minutes.</p>
+<h2>Closing your account</h2>
+<p>You close your account under Settings, Account, Close. Your data is removed after 14 days.</p>
+</main><footer>Example Ltd</footer></body></html>"""
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=90)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[str]:
+    """A site of one page, on loopback; its base URL."""
+
+    async def faq(_: web.Request) -> web.Response:
+        return web.Response(text=FAQ, content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/faq", faq)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, bytes]:
+    """One document of each kind, each with a fact of its own."""
+    return {
+        "tents.pdf": _pdf(
+            ["Tents. The Sparrow tent sleeps two.", "The Falcon tent has a warranty of seven years."]
+        ),
+        "kayaks.docx": _docx(),
+        "workshop.md": b"# Workshop\n\n## Opening hours\n\nThe workshop is closed on Wednesday.\n",
+        "rental.txt": "Bike rental\n\nThe deposit for a rental bike is 80 €.\n".encode("utf-16"),
+    }
+
+
+@pytest.fixture(scope="session")
+def encrypted_pdf() -> bytes:
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=A4, encrypt="secret")
+    canvas.drawString(72, 720, "Nobody should read this.")
+    canvas.save()
+    return out.getvalue()
+
+
+def _pdf(pages: list[str]) -> bytes:
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=A4)
+    for text in pages:
+        canvas.drawString(72, 720, text)
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def _docx() -> bytes:
+    document = Document()
+    document.add_heading("Kayaks", 1)
+    document.add_paragraph("All our kayaks are made in one piece.")
+    table = document.add_table(rows=0, cols=2)
+    for name, weight in (("Model", "Weight"), ("Heron kayak", "19.5 kg"), ("Osprey kayak", "23 kg")):
+        cells = table.add_row().cells
+        cells[0].text, cells[1].text = name, weight
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
