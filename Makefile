@@ -1,0 +1,43 @@
+# Chattery. `make` or `make help` prints every target.
+SHELL := /bin/sh
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check fmt bench eval lock clean
+
+help: ## Print every target with its one line
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
+
+.venv/run.stamp: requirements/run.txt requirements/bootstrap.txt
+	@deploy/local/install.sh run
+
+.venv/dev.stamp: requirements/dev.txt requirements/bootstrap.txt
+	@deploy/local/install.sh dev
+
+run: .venv/run.stamp ## Start everything on this machine (CHATTERY_PORT=8080, CHATTERY_DATA=.chattery)
+	@exec $(PY) -m deploy.local run
+
+demo: .venv/run.stamp ## Tell the whole story against the running stack, on the example help centre
+	@exec $(PY) -m examples.demo
+
+test: .venv/dev.stamp ## Run all tests on real servers (ARGS="-k name" narrows)
+	@exec $(PY) -m pytest $(ARGS)
+
+check: .venv/dev.stamp ## Lint, format, types, import rules, house rules
+	@deploy/local/check.sh
+
+fmt: .venv/dev.stamp ## Format the code and sort imports
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix -q . || true
+
+bench: .venv/dev.stamp ## Measure, beside floors and peers (ARGS="webhooks" narrows)
+	@exec $(PY) -m bench $(ARGS)
+
+eval: .venv/dev.stamp ## Measure retrieval on a question set (ARGS="--data DIR --all")
+	@exec $(PY) -m bench.eval $(ARGS)
+
+lock: .venv/dev.stamp ## Compile requirements/*.txt anew, with hashes
+	@deploy/local/lock.sh
+
+clean: ## Remove what the tools made, but not your data
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache artifacts
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
