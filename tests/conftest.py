@@ -133,7 +133,7 @@ def database(
             templates[service] = _template(servers, service)
         name = f"t_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-            admin.execute(f'create database {name} template "{templates[service]}"')  # pyright: ignore
+            admin.execute(f'create database {name} template "{templates[service]}"')
         made.append(name)
         admin_url = servers.admin_url.rpartition("/")[0] + f"/{name}"
         url = f"postgresql://{service}:test@{admin_url.rpartition('@')[2]}"
@@ -142,7 +142,7 @@ def database(
     yield make
     with psycopg.connect(servers.admin_url, autocommit=True) as admin:
         for name in made:
-            admin.execute(f"drop database if exists {name} with (force)")  # pyright: ignore
+            admin.execute(f"drop database if exists {name} with (force)")
 
 
 def _template(servers: Servers, service: str) -> str:
@@ -150,7 +150,7 @@ def _template(servers: Servers, service: str) -> str:
 
     name = f"template_{service}"
     with psycopg.connect(servers.admin_url, autocommit=True) as admin:
-        admin.execute(f'create database "{name}"')  # pyright: ignore
+        admin.execute(f'create database "{name}"')
     url = servers.admin_url.rpartition("/")[0] + f"/{name}"
     folder = ROOT / "services" / service / "migrations"
     runner = migrate(url, schema=service, folder=folder, role=service, password="test")

@@ -18,6 +18,7 @@ step "ruff check" .venv/bin/ruff check -q .
 step "ruff format" .venv/bin/ruff format -q --check .
 step "import rules" .venv/bin/lint-imports
 step "types" .venv/bin/pyright
+step "types of libs/common, strictly" .venv/bin/pyright -p libs/common
 step "house rules" house
 [ -x deploy/local/check-js.sh ] && step "types of the pages" deploy/local/check-js.sh
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

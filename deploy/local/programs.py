@@ -33,11 +33,7 @@ class Program:
         To be called from the main thread, for the kernel ties a child to the thread it is of.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        as_other = (
-            {"user": "nobody", "group": "nogroup", "extra_groups": []}
-            if self.unprivileged and is_root()
-            else {}
-        )
+        other = self.unprivileged and is_root()
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self.argv,
@@ -47,8 +43,10 @@ class Program:
                 env={**os.environ, **self.env},
                 cwd=self.cwd,
                 start_new_session=True,  # Ctrl-C reaches us alone: we stop the rest in order
-                preexec_fn=_tie_to_parent(self.orphan_signal, os.getpid()),
-                **as_other,
+                preexec_fn=_tie_to_parent(self.orphan_signal, os.getpid()),  # noqa: PLW1509  # one prctl
+                user="nobody" if other else None,
+                group="nogroup" if other else None,
+                extra_groups=[] if other else None,
             )
 
     def last_words(self, lines: int = 1) -> str:

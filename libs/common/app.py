@@ -54,14 +54,14 @@ def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = No
     except ValidationError as exc:
         for error in exc.errors(include_input=False):
             place = ".".join(str(part) for part in error["loc"])
-            print(f"{name}: setting {place}: {error['msg']}", file=sys.stderr)
+            print(f"{name}: setting {place}: {error['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(78) from None  # EX_CONFIG
     configure(name, settings)
     try:
         if sys.argv[1:] == ["migrate"]:
             _run(_migrate(name, settings, migrations))
         else:
-            _run(serve(name, settings, build))
+            _run(serve(settings, build))
     except AppError as exc:
         log.error("start_failed", reason=exc.message)
         raise SystemExit(1) from None
@@ -93,7 +93,7 @@ async def _migrate(name: str, settings: CommonSettings, folder: Path | None) -> 
     log.info("migrated", files=ran)
 
 
-async def serve(name: str, settings: S, build: Build[S]) -> None:
+async def serve(settings: S, build: Build[S]) -> None:
     """Build, serve health and work until SIGTERM or SIGINT, then drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -136,8 +136,10 @@ class Bus:
                 return await self.client.request(subject, data, timeout=left, headers=headers)
             except nats.errors.NoRespondersError as exc:  # nobody got it: safe to send again
                 if time.time() + pause > patience:
-                    raise errors.Unavailable(details={"service": subject.split(".")[0]}) from exc
-            except (nats.errors.TimeoutError, asyncio.TimeoutError) as exc:
+                    raise errors.Unavailable(
+                        details={"service": subject.split(".", maxsplit=1)[0]}
+                    ) from exc
+            except (TimeoutError, nats.errors.TimeoutError) as exc:
                 raise errors.DeadlineExceeded from exc
             except nats.errors.MaxPayloadError as exc:
                 raise errors.PayloadTooLarge from exc

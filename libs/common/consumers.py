@@ -162,10 +162,10 @@ class _Pull:
         """The first message and, where they are handled together, all that came with it."""
         messages = [first]
         self._asked -= 1
-        queue = subscription._pending_queue  # pyright: ignore[reportPrivateUsage]
+        queue = subscription._pending_queue  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         while self._together and len(messages) < self._consumer.concurrency and queue.qsize():
             message = queue.get_nowait()
-            subscription._pending_size -= len(message.data)  # pyright: ignore[reportPrivateUsage]
+            subscription._pending_size -= len(message.data)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             queue.task_done()
             if not self._is_status(message):
                 messages.append(message)

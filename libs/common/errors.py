@@ -159,7 +159,9 @@ class Unavailable(AppError):
     status = 503
     code = "unavailable"
 
-    def __init__(self, message: str | None = None, *, retry_after: float = 1.0, **kwargs: Any):
+    def __init__(
+        self, message: str | None = None, *, retry_after: float = 1.0, **kwargs: Any
+    ) -> None:
         super().__init__(message, retry_after=retry_after, **kwargs)
 
 

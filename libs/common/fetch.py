@@ -30,7 +30,9 @@ class FetchError(Exception):
     ``retryable``: it may work another time.
     """
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False, status: int = 0):
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = False, status: int = 0
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

@@ -82,7 +82,12 @@ class Api:
         }
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> Reply:
         if body is not None:
@@ -109,7 +114,11 @@ class Api:
         """Teach a chatbot one answer and wait until it is found."""
         made = await self.post(
             "/api/knowledge",
-            {"chatbotId": chatbot, "type": "qa", "content": {"question": question, "answer": answer}},
+            {
+                "chatbotId": chatbot,
+                "type": "qa",
+                "content": {"question": question, "answer": answer},
+            },
         )
         assert made.status == 202, made.body
         item = await self.settled(made.body["id"])
@@ -212,7 +221,11 @@ class Receiver:
         ]
 
     async def wait(
-        self, count: int, event: str, conversation: str | None = None, timeout: float = EVENT_TIMEOUT
+        self,
+        count: int,
+        event: str,
+        conversation: str | None = None,
+        timeout: float = EVENT_TIMEOUT,
     ) -> list[Received]:
         """The first ``count`` requests of an event, once they are there."""
         async with asyncio.timeout(timeout), self._arrived:

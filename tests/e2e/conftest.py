@@ -10,7 +10,7 @@ from docx import Document
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.e2e.client import Api, Receiver
+from tests.e2e.client import Receiver
 
 FAQ = """<!doctype html><html lang="en"><head><title>Help: your account</title></head><body>
 <nav><a href="/">Home</a> <a href="/faq">FAQ</a></nav>
@@ -56,7 +56,10 @@ def documents() -> dict[str, bytes]:
     """One document of each kind, each with a fact of its own."""
     return {
         "tents.pdf": _pdf(
-            ["Tents. The Sparrow tent sleeps two.", "The Falcon tent has a warranty of seven years."]
+            [
+                "Tents. The Sparrow tent sleeps two.",
+                "The Falcon tent has a warranty of seven years.",
+            ]
         ),
         "kayaks.docx": _docx(),
         "workshop.md": b"# Workshop\n\n## Opening hours\n\nThe workshop is closed on Wednesday.\n",
@@ -88,7 +91,11 @@ def _docx() -> bytes:
     document.add_heading("Kayaks", 1)
     document.add_paragraph("All our kayaks are made in one piece.")
     table = document.add_table(rows=0, cols=2)
-    for name, weight in (("Model", "Weight"), ("Heron kayak", "19.5 kg"), ("Osprey kayak", "23 kg")):
+    for name, weight in (
+        ("Model", "Weight"),
+        ("Heron kayak", "19.5 kg"),
+        ("Osprey kayak", "23 kg"),
+    ):
         cells = table.add_row().cells
         cells[0].text, cells[1].text = name, weight
     out = io.BytesIO()

@@ -59,7 +59,8 @@ async def test_ingest_killed_while_it_works_loses_no_item(api: Api, stack) -> No
     assert len({i["chunks"] for i in items}) == 1
     for number in range(6):
         found = await api.post(
-            "/api/knowledge/search", {"chatbotId": bot, "query": f"code of room {number}", "limit": 10}
+            "/api/knowledge/search",
+            {"chatbotId": bot, "query": f"code of room {number}", "limit": 10},
         )
         assert any(f"K{number}7" in p["text"] for p in found.body["data"])
 
@@ -102,11 +103,13 @@ async def test_a_conversation_goes_on_after_chat_was_killed(slow_api: Api, slow_
     assert answer.last["finishReason"] == "complete"
 
 
-async def test_gateway_killed_in_an_answer_leaves_it_to_be_resumed(slow_api: Api, slow_stack) -> None:
+async def test_gateway_killed_in_an_answer_leaves_it_to_be_resumed(
+    slow_api: Api, slow_stack
+) -> None:
     bot = await slow_api.chatbot()
     await slow_api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street.")
     answer = Answer()
-    with pytest.raises(Exception):  # noqa: B017, PT011  # the connection breaks, in one of many ways
+    with pytest.raises(Exception):  # noqa: B017  # the connection breaks, in one of many ways
         async for line in slow_api.lines(bot, "Where is the office?", answer):
             answer.feed(line)
             if len(answer.frames) == 2:
@@ -126,7 +129,9 @@ async def test_webhooks_killed_in_a_delivery_delivers_it_again(
     api: Api, stack, receiver: Receiver
 ) -> None:
     bot = await api.chatbot()
-    await api.post("/api/webhooks", {"url": receiver.url, "chatbotId": bot, "events": ["new_message"]})
+    await api.post(
+        "/api/webhooks", {"url": receiver.url, "chatbotId": bot, "events": ["new_message"]}
+    )
     receiver.delay = 0.5
     answers = [await api.ask(bot, f"Question {n}") for n in range(4)]
     await kill(stack, "webhooks")
@@ -135,7 +140,10 @@ async def test_webhooks_killed_in_a_delivery_delivers_it_again(
     talks = {a.conversation for a in answers}
     end = time.monotonic() + 60
     while True:
-        seen = {(r.payload["data"]["conversationId"], r.payload["data"]["sender"]) for r in receiver.requests}
+        seen = {
+            (r.payload["data"]["conversationId"], r.payload["data"]["sender"])
+            for r in receiver.requests
+        }
         if len(seen) == 2 * len(talks):
             break
         assert time.monotonic() < end, seen

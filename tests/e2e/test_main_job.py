@@ -9,19 +9,24 @@ from standardwebhooks import Webhook
 
 from tests.e2e.client import Answer, Api, Receiver
 
-FRAME = re.compile(rb'id: ans_[0-9a-f]+:\d+\ndata: \{"text": ".*?", "conversationId": "conv_[^"]+"\}\n\n')
+FRAME = re.compile(
+    rb'id: ans_[0-9a-f]+:\d+\ndata: \{"text": ".*?", "conversationId": "conv_[^"]+"\}\n\n'
+)
 
 
 async def test_a_question_is_answered_from_a_page_with_its_source(api: Api, site: str) -> None:
     bot = await api.chatbot()
     made = await api.post(
-        "/api/knowledge", {"chatbotId": bot, "type": "url", "source": f"{site}/faq", "content": None}
+        "/api/knowledge",
+        {"chatbotId": bot, "type": "url", "source": f"{site}/faq", "content": None},
     )
     assert made.status == 202
     item = await api.settled(made.body["id"])
     assert item["status"] == "ready", item["error"]
 
-    answer = await api.ask(bot, "How do I reset my password?", visitorId="vis_abc123", language="en")
+    answer = await api.ask(
+        bot, "How do I reset my password?", visitorId="vis_abc123", language="en"
+    )
 
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -45,7 +50,9 @@ async def test_frames_are_as_documented_to_the_byte(api: Api) -> None:
     frames = answer.raw.replace(b": ping\n\n", b"")
     assert FRAME.match(frames), frames[:300]
     assert frames.endswith(b"data: [DONE]\n\n")
-    assert answer.ids == [f"{answer.headers['x-answer-id']}:{n + 1}" for n in range(len(answer.ids))]
+    assert answer.ids == [
+        f"{answer.headers['x-answer-id']}:{n + 1}" for n in range(len(answer.ids))
+    ]
     assert answer.headers["x-conversation-id"] == answer.conversation
 
 
@@ -102,7 +109,9 @@ async def test_an_endpoint_gets_signed_events(api: Api, receiver: Receiver) -> N
 
 async def test_an_answer_can_be_read_again_from_any_frame(api: Api) -> None:
     bot = await api.chatbot()
-    await api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street, on floor two.")
+    await api.knows(
+        bot, "Where is the office?", "The office is at 12 Harbour Street, on floor two."
+    )
     first = await api.ask(bot, "Where is the office?")
     answer_id = first.headers["x-answer-id"]
 
@@ -119,7 +128,9 @@ async def test_one_json_document_for_callers_who_do_not_stream(api: Api) -> None
     await api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street.")
 
     reply = await api.post(
-        f"/api/chat/{bot}", {"message": "Where is the office?"}, headers={"Accept": "application/json"}
+        f"/api/chat/{bot}",
+        {"message": "Where is the office?"},
+        headers={"Accept": "application/json"},
     )
 
     assert reply.status == 200

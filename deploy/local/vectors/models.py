@@ -78,7 +78,9 @@ def points(body: Json) -> list[edge.Point]:
         payloads = batch.get("payloads") or [None] * len(ids)
         vectors = batch["vectors"]
         if isinstance(vectors, dict):
-            rows: list[Any] = [{n: column[i] for n, column in vectors.items()} for i in range(len(ids))]
+            rows: list[Any] = [
+                {n: column[i] for n, column in vectors.items()} for i in range(len(ids))
+            ]
         else:
             rows = vectors
         return [edge.Point(i, vector(v), p) for i, v, p in zip(ids, rows, payloads, strict=True)]
