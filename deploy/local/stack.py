@@ -135,8 +135,7 @@ class Stack:
         if service == "gateway":
             env |= {
                 "CHATTERY_PORT": str(self.ports["gateway"]),
-                "CHATTERY_KEY_PEPPERS": known["key_peppers"],
-                "CHATTERY_TOKEN_SECRET": known["token_secret"],
+                "CHATTERY_SECRET": self.environ.get("CHATTERY_SECRET") or known["secret"],
                 "CHATTERY_OPERATOR_TOKEN": self.operator_token,
                 "CHATTERY_ADMIN_EMAIL": self.email,
                 "CHATTERY_ADMIN_PASSWORD": self.password,
