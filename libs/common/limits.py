@@ -107,7 +107,9 @@ def _merged(over: Mapping[str, Policy | None], changes: dict[str, Any]) -> dict[
     return {**over, **_changed(over, changes)}
 
 
-def _changed(over: Mapping[str, Policy | None], changes: dict[str, Any]) -> dict[str, Policy | None]:
+def _changed(
+    over: Mapping[str, Policy | None], changes: dict[str, Any]
+) -> dict[str, Policy | None]:
     made: dict[str, Policy | None] = {}
     for name, change in changes.items():
         before = over.get(name)

@@ -32,5 +32,7 @@ class Limiter:
         decision, shadowed = await self._windows.charge(list(charges.values()))
         for name in shadowed:
             DECISIONS.labels(name, "shadow").inc()
-        DECISIONS.labels(decision.denied_by or "", "admitted" if decision.allowed else "refused").inc()
+        DECISIONS.labels(
+            decision.denied_by or "", "admitted" if decision.allowed else "refused"
+        ).inc()
         return decision

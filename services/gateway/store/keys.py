@@ -49,9 +49,7 @@ async def get(tx: Tx, account: str, key: str) -> dict[str, Any] | None:
 
 
 async def delete(tx: Tx, account: str, key: str) -> bool:
-    cursor = await tx.execute(
-        "delete from keys where id = %s and account_id = %s", (key, account)
-    )
+    cursor = await tx.execute("delete from keys where id = %s and account_id = %s", (key, account))
     return cursor.rowcount == 1
 
 

@@ -36,9 +36,7 @@ async def get(tx: Tx, account: str, user: str) -> dict[str, Any] | None:
     return await cursor.fetchone()
 
 
-async def page(
-    tx: Tx, account: str, *, before: str | None, limit: int
-) -> list[dict[str, Any]]:
+async def page(tx: Tx, account: str, *, before: str | None, limit: int) -> list[dict[str, Any]]:
     cursor = await tx.execute(
         f"select {_COLUMNS} from users where account_id = %(account)s"
         " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(limit)s",

@@ -1,0 +1,387 @@
+"""Every request's way: route, origin, credentials, limits, body, idempotency, the work, the answer."""
+
+import asyncio
+import re
+import time
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import structlog
+from aiohttp import web
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+
+from libs.common.calls import Chatbot
+from libs.common.envelope import Endpoint
+from libs.common.errors import (
+    AppError,
+    DeadlineExceeded,
+    Forbidden,
+    MethodNotAllowed,
+    Unauthorized,
+)
+from libs.common.ids import new_id
+from libs.common.telemetry import SECONDS, log, span
+from services.gateway.body import read_json_body
+from services.gateway.call import Call
+from services.gateway.clientip import client_ip, counted
+from services.gateway.decode import check_values
+from services.gateway.door_rules import check_same_site, is_own
+from services.gateway.errors import NoSuchRoute, OriginRefused, ScopeMissing
+from services.gateway.gateway import Gateway
+from services.gateway.idempotency import Answer
+from services.gateway.limits import Charge, refuse
+from services.gateway.origins import allowing, preflight
+from services.gateway.principal import NOBODY, OPERATOR, Principal
+from services.gateway.row import Route, Table
+from services.gateway.secrets import fingerprint
+from services.gateway.sessions import COOKIE
+from services.gateway.visitors import PREFIX as VISITOR_PREFIX
+
+REQUESTS = Histogram(
+    "chattery_http_requests_seconds",
+    "Time to answer; of a stream, to its end",
+    ["route", "method", "status"],
+    buckets=SECONDS,
+)
+CRASHES = Counter("chattery_http_crashes_total", "Requests that ended in an unexpected exception")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+
+
+class Door:
+    def __init__(self, gateway: Gateway, table: Table) -> None:
+        self._gateway = gateway
+        self._table = table
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever happens."""
+        started = time.perf_counter()
+        call = self._call(request)
+        structlog.contextvars.bind_contextvars(request_id=call.id)
+        status = 500
+        try:
+            response = await self._answer(call)
+            status = response.status
+            return response
+        except asyncio.CancelledError:
+            status = 499  # the client went away
+            raise
+        finally:
+            self._note(call, status, time.perf_counter() - started)
+
+    def _call(self, request: web.BaseRequest) -> Call:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        ip = client_ip(
+            request.remote or "",
+            request.headers.getall("X-Forwarded-For", []),
+            request.headers.getall("Forwarded", []),
+            self._gateway.trusted,
+        )
+        return Call(request, request_id, ip)
+
+    async def _answer(self, call: Call) -> web.StreamResponse:
+        try:
+            return await self._through(call)
+        except AppError as exc:
+            return call.refuse(exc)
+        except TimeoutError:
+            return call.refuse(DeadlineExceeded())
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as exc:
+            CRASHES.inc()
+            log.error("request_crashed", path=call.request.path, exc_info=exc)
+            return call.refuse(AppError())
+
+    async def _through(self, call: Call) -> web.StreamResponse:
+        gateway = self._gateway
+        if call.request.method == "OPTIONS" and "Access-Control-Request-Method" in (
+            call.request.headers
+        ):
+            return await self._preflight(call)
+        route = self._find(call)
+        name = f"{route.method} {route.path}"
+        parent = call.request.headers.get("traceparent", "")
+        with span(name, parent=parent, kind=SpanKind.SERVER):
+            await self._check_origin(call, route)
+            call.principal = await self._identify(call, route)
+            if call.principal.account:
+                structlog.contextvars.bind_contextvars(account=call.principal.account)
+            await self._check_limits(call, route)
+            if route.takes_body:
+                call.body = await read_json_body(call.request)
+            request: Any = None
+            if route.shape is not None:
+                query = call.request.rel_url.raw_query_string
+                request = route.shape.build(call.params, query, call.body)
+            if route.guard is not None:
+                request = await route.guard(gateway, call, request)
+            return await self._once(call, route, request)
+
+    # -- which route -------------------------------------------------------------------------
+
+    def _find(self, call: Call) -> Route:
+        methods, params = self._table.find(_segments(call.request))
+        if not methods:
+            raise NoSuchRoute
+        method = call.request.method
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None or (method == "HEAD" and route.kind == "stream"):
+            call.headers["Allow"] = ", ".join(sorted(methods))
+            raise MethodNotAllowed(details={"allowed": sorted(methods)})
+        call.route, call.params = route, params
+        return route
+
+    # -- from which page ---------------------------------------------------------------------
+
+    async def _preflight(self, call: Call) -> web.Response:
+        """What a browser asks before a page of another site may call."""
+        methods, params = self._table.find(_segments(call.request))
+        widget = [m for m, route in methods.items() if route.is_widget]
+        origin = call.request.headers.get("Origin", "")
+        call.headers["Vary"] = "Origin"
+        if widget and origin and await self._page_may(call, params.get("chatbotId"), origin):
+            call.headers.update(preflight(origin, widget))
+        return call.empty()
+
+    async def _check_origin(self, call: Call, route: Route) -> None:
+        """Let a widget's page read the answer; refuse pages that are not on the list."""
+        if not route.is_widget:
+            return
+        call.headers["Vary"] = "Origin"
+        origin = call.request.headers.get("Origin", "")
+        if not origin or is_own(call, origin, self._gateway.settings.public_url):
+            return
+        token = _bearer(call)
+        by_visitor = token.startswith(VISITOR_PREFIX) or route.auth == "none"
+        chatbot = call.params.get("chatbotId")
+        if by_visitor and not chatbot:
+            chatbot = self._gateway.visitors.chatbot(token)
+        if not by_visitor:
+            return  # an API key has no business in a browser: no page may read the answer
+        if not await self._page_may(call, chatbot, origin):
+            raise OriginRefused
+        call.headers.update(allowing(origin))
+
+    async def _page_may(self, _: Call, chatbot: str | None, origin: str) -> bool:
+        """Without a chatbot in sight nothing is given away: the token decides later."""
+        if chatbot is None:
+            return True
+        found = await self._gateway.origins.of(chatbot)
+        return found is None or await self._gateway.origins.allows(chatbot, origin)
+
+    # -- whose -------------------------------------------------------------------------------
+
+    async def _identify(self, call: Call, route: Route) -> Principal:
+        """The credentials this route takes, checked. Raises 401 or 403."""
+        if route.auth == "none":
+            return NOBODY
+        token = _bearer(call)
+        if route.auth == "operator":
+            return self._operator(token)
+        principal = await self._credentials(call, token)
+        if principal.is_visitor and not route.visitor:
+            raise Unauthorized
+        if not principal.is_visitor and not principal.may(route.scope):
+            raise ScopeMissing(details={"scope": route.scope})
+        if route.auth == "session" and not principal.session:
+            raise Forbidden("Log in to do this; a key can't.")
+        return principal
+
+    def _operator(self, token: str) -> Principal:
+        known = self._gateway.settings.operator_token
+        if known is None or not known.get_secret_value():
+            raise NoSuchRoute
+        expected = self._gateway.secrets.digest("operator", known.get_secret_value())
+        if self._gateway.secrets.digest("operator", token) != expected:
+            raise Unauthorized("Send the operator's token as `Authorization: Bearer ...`.")
+        return OPERATOR
+
+    async def _credentials(self, call: Call, token: str) -> Principal:
+        gateway = self._gateway
+        if token.startswith(VISITOR_PREFIX):
+            visitor = gateway.visitors.identify(token)
+            plan = await gateway.tenants.plan_of(visitor.account)
+            return msgspec.structs.replace(visitor, plan=plan)
+        if token:
+            return await gateway.keys.identify(token)
+        cookie = call.request.cookies.get(COOKIE)
+        if not cookie or "Authorization" in call.request.headers:
+            raise Unauthorized
+        if call.request.method not in ("GET", "HEAD"):
+            check_same_site(call, gateway.settings.public_url)
+        return await gateway.sessions.identify(cookie)
+
+    # -- how often ---------------------------------------------------------------------------
+
+    async def _check_limits(self, call: Call, route: Route) -> None:
+        charges: list[Charge] = []
+        plan = call.principal.plan
+        for name in route.limits:
+            policy = self._gateway.limits.policy(name, plan)
+            if policy is not None and policy.scope != "subject":  # those the handler charges
+                charges.append(Charge(name, _subject(call, policy.scope), policy))
+        verdict = await self._gateway.limits.check(charges, plan)
+        call.headers.update(verdict.headers)
+        if verdict.retry_after is not None:
+            raise refuse(verdict)
+
+    # -- the work ----------------------------------------------------------------------------
+
+    async def _once(self, call: Call, route: Route, request: Any) -> web.StreamResponse:
+        key = call.request.headers.get("Idempotency-Key")
+        if key is None or route.method != "POST" or not route.idempotent:
+            return await self._work(call, route, request)
+        client = call.principal.account + (
+            f"/{call.principal.actor.id}" if call.principal.is_visitor else ""
+        )
+        client = client or f"ip/{counted(call.ip)}"
+        print_ = fingerprint(route.method, call.request.raw_path, call.body)
+        kept = await self._gateway.idempotency.begin(client, key, print_)
+        if kept is not None:
+            return await self._replay(call, route, request, kept)
+        # The client's going away must not leave the work half noted.
+        return await asyncio.shield(self._first(call, route, request, client, key, print_))
+
+    async def _replay(
+        self, call: Call, route: Route, request: Any, kept: Answer
+    ) -> web.StreamResponse:
+        call.headers["Idempotency-Replayed"] = "true"
+        if kept.answer_id and route.handler is not None:
+            call.params["answerId"] = kept.answer_id
+            return await route.handler(self._gateway, call, request)
+        return call.reply(kept.body, kept.status) if kept.body else call.empty(kept.status)
+
+    async def _first(
+        self, call: Call, route: Route, request: Any, client: str, key: str, print_: str
+    ) -> web.StreamResponse:
+        idempotency = self._gateway.idempotency
+        if route.kind == "stream":
+            call.started = lambda answer: idempotency.finish(
+                client, key, print_, Answer(200, answer_id=answer)
+            )
+        try:
+            response = await self._work(call, route, request)
+        except AppError as exc:
+            if exc.wire_status < 500 and exc.wire_status != 429:
+                body = bytes(call.refuse(exc).body or b"")  # type: ignore[arg-type]
+                await idempotency.finish(client, key, print_, Answer(exc.wire_status, body))
+            else:
+                await idempotency.forget(client, key)
+            raise
+        except BaseException:
+            await idempotency.forget(client, key)
+            raise
+        if isinstance(response, web.Response):
+            answer = Answer(response.status, bytes(response.body or b""))  # type: ignore[arg-type]
+            try:
+                await idempotency.finish(client, key, print_, answer)
+            except AppError as exc:
+                log.warning("idempotency_not_kept", reason=exc.message)
+        return response
+
+    async def _work(self, call: Call, route: Route, request: Any) -> web.StreamResponse:
+        if route.handler is not None:
+            result = await route.handler(self._gateway, call, request)
+        else:
+            result = await self._pass_on(call, route, request)
+        if route.writes and route.audit:
+            await self._gateway.audit.record(call)
+        if isinstance(result, web.StreamResponse):
+            return result
+        if result is None or route.answer is None:
+            return call.empty(route.status if route.status != 200 else 204)
+        return call.reply(result, route.status)
+
+    async def _pass_on(self, call: Call, route: Route, request: Any) -> Any:
+        assert route.call is not None
+        if route.etag:
+            return await self._with_etag(call, route, request)
+        raw = Endpoint(route.call.subject, route.call.request, msgspec.Raw)
+        reply = await self._gateway.bus.request(raw, request, call.context(), timeout=route.timeout)
+        if route.writes and not call.params:
+            call.target = _id_of(reply)
+        return reply
+
+    async def _with_etag(self, call: Call, route: Route, request: Any) -> Any:
+        """A chatbot: its etag is a header, and conditions on it are."""
+        assert route.call is not None
+        if route.method == "PATCH":
+            wanted = call.request.headers.get("If-Match")
+            if wanted and wanted.strip() != "*":
+                request = msgspec.structs.replace(request, if_match=_tag(wanted))
+        reply: Chatbot = await self._gateway.bus.request(
+            route.call, request, call.context(), timeout=route.timeout
+        )
+        call.target = reply.id
+        if not isinstance(reply.etag, str):
+            return reply
+        call.headers["ETag"] = f'"{reply.etag}"'
+        if route.method == "GET" and reply.etag in [
+            _tag(part) for part in call.request.headers.get("If-None-Match", "").split(",")
+        ]:
+            return call.empty(304)
+        return msgspec.structs.replace(reply, etag=msgspec.UNSET)
+
+    # -- afterwards --------------------------------------------------------------------------
+
+    def _note(self, call: Call, status: int, seconds: float) -> None:
+        route = call.route
+        name = route.path if route else "none"
+        method = route.method if route else "other"
+        REQUESTS.labels(name, method, status).observe(seconds)
+        level = log.info if status >= 400 or (route and route.writes) else log.debug
+        level(
+            "request",
+            method=method,
+            route=name,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            ip=call.ip,
+            actor=call.principal.actor.id,
+        )
+
+
+def _bearer(call: Call) -> str:
+    scheme, _, token = call.request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _subject(call: Call, scope: str) -> str:
+    principal = call.principal
+    if scope == "ip":
+        return counted(call.ip)
+    if scope == "account":
+        return principal.account or counted(call.ip)
+    return principal.user or principal.actor.id or counted(call.ip)
+
+
+def _segments(request: web.BaseRequest) -> list[str]:
+    """The path's parts, decoded one by one, so that an encoded slash stays inside its part."""
+    path = request.rel_url.raw_path
+    if path == "/":
+        return []
+    try:
+        parts = [unquote(part, errors="strict") for part in path.lstrip("/").split("/")]
+    except UnicodeDecodeError as exc:
+        raise NoSuchRoute from exc
+    for part in parts:
+        check_values(part)
+    return parts
+
+
+def _tag(text: str) -> str:
+    return text.strip().removeprefix("W/").strip('"')
+
+
+class _Identified(msgspec.Struct):
+    id: str = ""
+
+
+def _id_of(reply: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(reply, type=_Identified).id
+    except msgspec.MsgspecError:
+        return ""

@@ -1,0 +1,33 @@
+"""Routes that are not under ``/api``: health, the contract, pages."""
+
+from typing import Any
+
+from libs.common.calls import NoParameters
+from services.gateway import site
+from services.gateway.row import Handler, Route
+
+
+def _page(path: str, summary: str, handler: Handler, request: type[Any] | None = None) -> Route:
+    return Route(
+        method="GET",
+        path=path,
+        summary=summary,
+        tag="Site",
+        handler=handler,
+        request=request,
+        auth="none",
+        kind="file",
+        limits=(),
+    )
+
+
+SITE = (
+    _page("/livez", "Whether the process is alive", site.live),
+    _page("/readyz", "Whether it can take requests", site.ready),
+    _page("/openapi.json", "This API as OpenAPI 3.1", site.openapi, NoParameters),
+    _page("/docs", "This API as a page", site.docs),
+    _page("/", "The project's page", site.home),
+    _page("/dashboard", "The dashboard", site.dashboard),
+    _page("/widget.js", "The widget's script", site.widget),
+    _page("/assets/{area}/{name}", "A file of a page", site.asset, site.AssetName),
+)

@@ -1,0 +1,153 @@
+"""What the gateway is made of."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from libs.common.app import Service, bus_check
+from libs.common.blobs import Blobs
+from libs.common.bus import Bus
+from libs.common.db import Database
+from libs.common.limits import PolicyFile
+from libs.common.telemetry import log
+from services.gateway import accounts, bootstrap, clientip
+from services.gateway.audit import Audit
+from services.gateway.door import Door
+from services.gateway.gateway import Gateway
+from services.gateway.idempotency import Idempotency
+from services.gateway.keys import Keys
+from services.gateway.limits import Limits
+from services.gateway.mail import Mail
+from services.gateway.origins import Origins
+from services.gateway.pages import Pages
+from services.gateway.passwords import Passwords
+from services.gateway.plans import Plans
+from services.gateway.routes import TABLE
+from services.gateway.secrets import Secrets
+from services.gateway.server import Server
+from services.gateway.sessions import Sessions
+from services.gateway.settings import Settings
+from services.gateway.streams import Streams
+from services.gateway.tenants import Tenants
+from services.gateway.usage import Usage
+from services.gateway.visitors import VisitorTokens
+
+REDIS_TIMEOUT = 1.0  # seconds
+BACKLOG = 1_024  # connections that wait to be accepted
+NEEDED = ("chat", "ingest", "webhooks")  # without these the gateway is not ready
+
+__all__ = ["Settings", "build"]
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> Service:
+    secrets = Secrets(settings.secret.get_secret_value())
+    policies = PolicyFile(settings.rate_limits)
+    plans = Plans.load(settings.plans)
+    bus = await stack.enter_async_context(Bus.open(settings, "gateway"))
+    db = await stack.enter_async_context(
+        Database.open(
+            settings.database_url.get_secret_value(),
+            schema="gateway",
+            service="gateway",
+            size=settings.db_pool,
+        )
+    )
+    redis = await stack.enter_async_context(_redis(settings))
+    tenants = Tenants(db)
+    gateway = Gateway(
+        settings=settings,
+        bus=bus,
+        db=db,
+        redis=redis,
+        blobs=Blobs(settings.blobs),
+        secrets=secrets,
+        plans=plans,
+        keys=Keys(db, bus, secrets, plans, tenants),
+        tenants=tenants,
+        sessions=Sessions(redis, db),
+        visitors=VisitorTokens(secrets),
+        origins=Origins(bus),
+        limits=Limits(bus, policies),
+        idempotency=Idempotency(redis, secrets),
+        streams=Streams(settings.max_streams, settings.max_streams_per_ip),
+        audit=Audit(db),
+        usage=Usage(bus, plans),
+        passwords=Passwords(),
+        mail=Mail(
+            settings.smtp_url.get_secret_value() if settings.smtp_url else None, settings.mail_from
+        ),
+        pages=Pages(),
+        trusted=clientip.networks(settings.trusted_proxies),
+    )
+    await bootstrap.run(gateway)
+    gateway.checks.update(bus=bus_check(bus), database=db.ready)
+    gateway.checks.update({name: _answers(bus, name) for name in NEEDED})
+    service = Service(
+        "gateway",
+        checks=gateway.checks,
+        tasks={
+            "revocations": gateway.keys.listen(),
+            "key-use": gateway.keys.note_use(),
+            "policies": policies.watch(),
+            "account-jobs": accounts.work(gateway),
+        },
+    )
+    runner = await _listen(gateway, stack)
+    service.drain = _drain(gateway, runner)
+    return service
+
+
+def _redis(settings: Settings) -> Redis:
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        max_connections=64,
+        timeout=REDIS_TIMEOUT,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
+    )
+    return Redis(connection_pool=pool)
+
+
+async def _listen(gateway: Gateway, stack: AsyncExitStack) -> web.ServerRunner:
+    settings = gateway.settings
+    server = Server(Door(gateway, TABLE).handle, most_connections=settings.max_connections)
+    runner = web.ServerRunner(server, shutdown_timeout=2)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(
+        runner,
+        settings.host,
+        settings.port,
+        backlog=BACKLOG,
+        reuse_port=settings.reuse_port or None,
+    )
+    await site.start()
+    log.info("listening", host=settings.host, port=runner.addresses[0][1])
+    return runner
+
+
+def _drain(gateway: Gateway, runner: web.ServerRunner) -> Callable[[float], Awaitable[None]]:
+    async def drain(grace: float) -> None:
+        """Refuse new streams and let the open ones finish; those left end resumable.
+
+        Connections are taken until then, so that who comes too late hears where to go.
+        """
+        await gateway.streams.drain(grace * 0.8)
+        for site in list(runner.sites):
+            await site.stop()
+        await gateway.mail.drain(grace * 0.1)
+
+    return drain
+
+
+def _answers(bus: Bus, name: str) -> Callable[[], Awaitable[None]]:
+    """A readiness check: at least one replica of a service is there."""
+
+    async def check() -> None:
+        async with asyncio.timeout(1.5):
+            await bus.client.request(f"$SRV.PING.chattery-{name}", b"", timeout=1.5)
+
+    return check

@@ -1,0 +1,88 @@
+"""What is not under ``/api``: health, the contract, the project's own pages."""
+
+import asyncio
+from functools import cache
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from libs.common.calls.shapes import Request
+from libs.common.errors import NotFound
+from services.gateway.call import Call
+from services.gateway.gateway import Gateway
+from services.gateway.pages import IMMUTABLE, SHORT
+
+READY_TIMEOUT = 3.0  # seconds
+
+
+class AssetName(Request, frozen=True, kw_only=True):
+    area: str
+    name: str
+
+
+async def live(_: Gateway, call: Call, __: Any) -> web.Response:
+    return web.Response(text="ok\n", headers=call.headers)
+
+
+async def ready(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    """200 while everything a request needs answers; else 503 with what doesn't."""
+    failed = ["draining"] if gateway.streams.draining.is_set() else await _failing(gateway)
+    text = "ok\n" if not failed else "".join(f"{name}: away\n" for name in failed)
+    return web.Response(text=text, status=503 if failed else 200, headers=call.headers)
+
+
+async def _failing(gateway: Gateway) -> list[str]:
+    async def ask(name: str) -> str | None:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):
+                await gateway.checks[name]()
+        except Exception:
+            return name
+        return None
+
+    answers = await asyncio.gather(*(ask(name) for name in gateway.checks))
+    return [name for name in answers if name]
+
+
+@cache
+def _contract() -> bytes:
+    from services.gateway.openapi import document
+    from services.gateway.routes import ROUTES
+
+    return msgspec.json.encode(document(ROUTES))
+
+
+async def openapi(_: Gateway, call: Call, __: Any) -> web.Response:
+    body = await asyncio.to_thread(_contract)
+    headers = {**call.headers, "Content-Type": "application/json", "Cache-Control": SHORT}
+    return web.Response(body=body, headers=headers)
+
+
+async def home(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    return await gateway.pages.serve(call, "site/index.html")
+
+
+async def docs(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    return await gateway.pages.serve(call, "site/docs.html")
+
+
+async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    return await gateway.pages.serve(call, "dashboard/index.html")
+
+
+async def widget(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    """The script other sites embed."""
+    call.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    call.headers["Access-Control-Allow-Origin"] = "*"
+    return await gateway.pages.serve(call, "widget/widget.js", cache=SHORT)
+
+
+async def asset(gateway: Gateway, call: Call, request: AssetName) -> web.Response:
+    """``/assets/{area}/{name}``: a file whose name carries its hash."""
+    if request.area not in ("site", "dashboard", "widget") or "/" in request.name:
+        raise NotFound
+    call.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if request.area == "widget":
+        call.headers["Access-Control-Allow-Origin"] = "*"
+    return await gateway.pages.serve(call, f"{request.area}/assets/{request.name}", cache=IMMUTABLE)

@@ -1,0 +1,103 @@
+"""Open event streams: how many, who writes to them, and how they end."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import Gauge
+
+from services.gateway.call import Call
+from services.gateway.clientip import counted
+from services.gateway.errors import Draining, TooManyStreams
+
+PING_EVERY = 8.0  # seconds of silence
+WRITE_TIMEOUT = 20.0  # seconds a reader may take for what was written
+BUFFER = 64 << 10  # bytes that may wait for a slow reader in the socket's own buffer
+
+STREAMS = Gauge("chattery_gateway_streams", "Open event streams", ["kind"])
+
+
+class Streams:
+    """A bound on open streams, in all and for each address; refuses new ones while draining."""
+
+    def __init__(self, most: int, most_per_ip: int) -> None:
+        self._most = most
+        self._most_per_ip = most_per_ip
+        self._by_ip: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.draining = asyncio.Event()
+
+    @asynccontextmanager
+    async def slot(self, call: Call, kind: str) -> AsyncIterator[None]:
+        """Hold a place for the length of the block. Cancels it when the client is gone."""
+        if self.draining.is_set():
+            raise Draining(retry_after=1)
+        ip = counted(call.ip)
+        if len(self._tasks) >= self._most or self._by_ip[ip] >= self._most_per_ip:
+            raise TooManyStreams(retry_after=5)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._by_ip[ip] += 1
+        STREAMS.labels(kind).inc()
+        call.request.protocol.watch(task)  # type: ignore[attr-defined]  # see server.Protocol
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+            self._by_ip[ip] -= 1
+            if not self._by_ip[ip]:
+                del self._by_ip[ip]
+            STREAMS.labels(kind).dec()
+
+    async def drain(self, grace: float) -> None:
+        """Refuse new streams and wait for the open ones; those left end resumable."""
+        self.draining.set()
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=grace)
+            for task in late:
+                task.cancel()
+
+
+class Stream:
+    """An SSE answer under way. Each write has a deadline; a reader that stops reading is cut."""
+
+    def __init__(self, call: Call, response: web.StreamResponse) -> None:
+        self._call = call
+        self._response = response
+
+    @classmethod
+    async def open(cls, call: Call, headers: Mapping[str, str] | None = None) -> "Stream":
+        response = web.StreamResponse(
+            headers={
+                **call.headers,
+                **(headers or {}),
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        transport = call.request.transport
+        if transport is not None:
+            transport.set_write_buffer_limits(high=BUFFER)
+        async with asyncio.timeout(WRITE_TIMEOUT):
+            await response.prepare(call.request)
+        return cls(call, response)
+
+    async def write(self, data: bytes) -> None:
+        """Raises `TimeoutError` when the reader is too slow, `ConnectionError` when it is gone."""
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await self._response.write(data)
+        except TimeoutError:
+            transport = self._call.request.transport
+            if transport is not None:
+                transport.abort()
+            raise
+
+    async def close(self) -> web.StreamResponse:
+        async with asyncio.timeout(WRITE_TIMEOUT):
+            await self._response.write_eof()
+        return self._response
