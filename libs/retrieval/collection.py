@@ -23,16 +23,10 @@ _SAFE = {":": "+", "/": "~"}
 class VectorSettings(BaseSettings):
     """Mixed into the settings of a service that reads or writes vectors."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CHATTERY_", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="CHATTERY_", extra="ignore", frozen=True)
 
-    qdrant_url: str = Field(
-        "http://127.0.0.1:6333", validation_alias=AliasChoices("QDRANT_URL")
-    )
-    qdrant_api_key: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("QDRANT_API_KEY")
-    )
+    qdrant_url: str = Field("http://127.0.0.1:6333", validation_alias=AliasChoices("QDRANT_URL"))
+    qdrant_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("QDRANT_API_KEY"))
     collection: str = "knowledge"  # the alias; collections are named after it
     vector_shards: int = 1
     vector_replicas: int = 1
@@ -66,9 +60,7 @@ def parse(alias: str, name: str) -> Collection | None:
     return Collection(name, model, int(dimensions))
 
 
-def vectors_config(
-    settings: VectorSettings, dimensions: int
-) -> dict[str, models.VectorParams]:
+def vectors_config(settings: VectorSettings, dimensions: int) -> dict[str, models.VectorParams]:
     return {
         DENSE: models.VectorParams(
             size=dimensions,
@@ -86,24 +78,18 @@ def sparse_config() -> dict[str, models.SparseVectorParams]:
 HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=128)
 
 PAYLOAD_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
-    "chatbot": models.KeywordIndexParams(
-        type=models.KeywordIndexType.KEYWORD, is_tenant=True
-    ),
+    "chatbot": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "account": models.PayloadSchemaType.KEYWORD,
     "item": models.PayloadSchemaType.KEYWORD,
-    "live": models.PayloadSchemaType.BOOL,
+    "state": models.PayloadSchemaType.KEYWORD,
 }
 
 
 def _quantization(settings: VectorSettings) -> models.QuantizationConfig | None:
     if settings.vector_quantization == "scalar":
         return models.ScalarQuantization(
-            scalar=models.ScalarQuantizationConfig(
-                type=models.ScalarType.INT8, always_ram=True
-            )
+            scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
         )
     if settings.vector_quantization == "binary":
-        return models.BinaryQuantization(
-            binary=models.BinaryQuantizationConfig(always_ram=True)
-        )
+        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
     return None

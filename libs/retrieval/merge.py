@@ -34,10 +34,7 @@ class _Group:
     def takes(self, other: Passage) -> bool:
         if other.knowledge_id != self.best.knowledge_id or other.kind == "qa":
             return False
-        if (
-            other.headings != self.best.headings
-            or other.score < RELATED * self.best.score
-        ):
+        if other.headings != self.best.headings or other.score < RELATED * self.best.score:
             return False
         ordinals = [part.ordinal for part in self.parts]
         if other.ordinal not in (min(ordinals) - 1, max(ordinals) + 1):

@@ -6,12 +6,13 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 Kind = Literal["text", "table", "qa"]
+State = Literal["building", "live"]
 
 
 class StoredPassage(msgspec.Struct, frozen=True, kw_only=True):
     """The payload of a point: all that an answer needs, so that a search is one round trip.
 
-    ``live`` is False from the writing of a new generation until all of it is there.
+    ``state`` is "building" from the writing of a new generation until all of it is there.
     """
 
     account: str
@@ -19,7 +20,7 @@ class StoredPassage(msgspec.Struct, frozen=True, kw_only=True):
     item: str
     generation: int
     ordinal: int
-    live: bool
+    state: State
     kind: Kind
     text: str
     title: str
@@ -69,9 +70,7 @@ def point_id(item: str, generation: int, ordinal: int) -> str:
     return str(uuid5(NAMESPACE_URL, f"chattery:{item}:{generation}:{ordinal}"))
 
 
-def indexed_text(
-    title: str, headings: list[str], question: str | None, text: str
-) -> str:
+def indexed_text(title: str, headings: list[str], question: str | None, text: str) -> str:
     """What is embedded and indexed: where the passage stands, then the passage."""
     path = " > ".join(dict.fromkeys(part for part in [title, *headings] if part))
     return "\n".join(part for part in (path, question, text) if part)

@@ -16,5 +16,5 @@ def scope(account: str, chatbot: str | None) -> list[models.Condition]:
     return conditions
 
 
-def match(key: str, value: str | int | bool) -> models.FieldCondition:
+def match(key: str, value: str | int) -> models.FieldCondition:
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))

@@ -24,9 +24,7 @@ from libs.retrieval.vectors import Hit, VectorStore, newest
 
 LONGEST_QUERY = 2000  # characters
 LONGEST_EARLIER = 500  # characters of an earlier question
-FOLLOW_UP_MARGIN = (
-    0.1  # what a completed question must add in confidence to be preferred
-)
+FOLLOW_UP_MARGIN = 0.1  # what a completed question must add in confidence to be preferred
 RERANKED = 20  # passages given to a reranker
 
 Ranked = list[tuple[float, Hit]]
@@ -93,9 +91,7 @@ class Retriever:
         if live is None or not query:
             return Passages(passages=[], answerable=False, confidence=0.0, query=query)
         forms = _forms(query, history)
-        embedded = await asyncio.gather(
-            *(self._embedders.embed(live, form) for form in forms)
-        )
+        embedded = await asyncio.gather(*(self._embedders.embed(live, form) for form in forms))
         asked = [
             (known.vector if known else None, query_terms(form, language))
             for form, known in zip(forms, embedded, strict=True)
@@ -163,11 +159,7 @@ def _one_generation(dense: list[Hit], sparse: list[Hit]) -> tuple[list[Hit], lis
     live = newest([*dense, *sparse])
 
     def keep(hits: list[Hit]) -> list[Hit]:
-        return [
-            h
-            for h in hits
-            if h.payload and live[h.payload["item"]] == h.payload["generation"]
-        ]
+        return [h for h in hits if h.payload and live[h.payload["item"]] == h.payload["generation"]]
 
     return keep(dense), keep(sparse)
 

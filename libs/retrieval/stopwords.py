@@ -99,6 +99,4 @@ _LISTS = {
         ทำ ไม อย ย่ าง งไ กี่ คื ือ""",
 }
 
-STOPWORDS: frozenset[str] = frozenset(
-    word for text in _LISTS.values() for word in text.split()
-)
+STOPWORDS: frozenset[str] = frozenset(word for text in _LISTS.values() for word in text.split())

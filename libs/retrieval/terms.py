@@ -27,9 +27,7 @@ from libs.retrieval.stopwords import STOPWORDS
 
 K1 = 1.2
 B = 0.6
-AVERAGE_LENGTH = (
-    160.0  # terms in a passage; a constant, so that a passage's vector never changes
-)
+AVERAGE_LENGTH = 160.0  # terms in a passage; a constant, so that a passage's vector never changes
 TELLING = 30  # characters of plain ASCII below which no language is told
 LONGEST_WORD = 64  # characters; beyond that it is data, not a word
 
@@ -57,9 +55,7 @@ _LATIN_STEMMERS = {
 _DETECTED = [*_LATIN_STEMMERS, "vi", "ru", "uk", "bg", "el", "ar", "fa", "ur", "he", "hi", "bn",
              "ta", "th", "zh", "ja", "ko"]  # fmt: skip
 _DETECTED.remove("nb")
-_CANDIDATES = (
-    2  # languages tried for the words of a question, besides English and the hint
-)
+_CANDIDATES = 2  # languages tried for the words of a question, besides English and the hint
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -141,9 +137,7 @@ def _stems_of(word: str, languages: tuple[str, ...]) -> tuple[str, ...]:
         name = next((name for script, name in _BY_SCRIPT if script.search(bare)), None)
         return (_fold(_stemmer(name).stemWord(bare)) if name else bare,)
     found = dict.fromkeys(
-        _fold(_stemmer(_LATIN_STEMMERS[code]).stemWord(bare))
-        if code in _LATIN_STEMMERS
-        else bare
+        _fold(_stemmer(_LATIN_STEMMERS[code]).stemWord(bare)) if code in _LATIN_STEMMERS else bare
         for code in languages
     )
     return tuple(found) or (_fold(bare),)

@@ -1,7 +1,7 @@
 """The vector store: Qdrant through its stock client.
 
 How a new version of an item replaces the old one, in one step for readers: all points of the
-new generation are written with ``live: false``, which no search sees. Then one ordered batch
+new generation are written with ``state: building``, which no search sees. Then one ordered batch
 turns them live and removes the other generations. A search that falls between those two
 operations sees both and keeps the newest generation of each item (`newest`), so a reader never
 sees both and never none. Point ids are derived from item, generation and ordinal, so every
@@ -48,9 +48,7 @@ class NewPoint(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        return point_id(
-            self.passage.item, self.passage.generation, self.passage.ordinal
-        )
+        return point_id(self.passage.item, self.passage.generation, self.passage.ordinal)
 
 
 class PointRef(msgspec.Struct, frozen=True):
@@ -61,7 +59,7 @@ class PointRef(msgspec.Struct, frozen=True):
     chatbot: str
     item: str
     generation: int
-    live: bool
+    state: str
 
 
 class VectorStore:
@@ -114,9 +112,7 @@ class VectorStore:
             if exc.status_code != 409:  # another replica was faster
                 raise
         for field, kind in schema.PAYLOAD_INDEXES.items():
-            await self._client.create_payload_index(
-                wanted.name, field, field_schema=kind
-            )
+            await self._client.create_payload_index(wanted.name, field, field_schema=kind)
 
     async def live(self, *, fresh: bool = False) -> Collection | None:
         """The collection that searches read; None before there is one."""
@@ -138,15 +134,11 @@ class VectorStore:
         actions: list[Any] = []
         if await self.live(fresh=True) is not None:
             actions.append(
-                models.DeleteAliasOperation(
-                    delete_alias=models.DeleteAlias(alias_name=alias)
-                )
+                models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
             )
         actions.append(
             models.CreateAliasOperation(
-                create_alias=models.CreateAlias(
-                    collection_name=to.name, alias_name=alias
-                )
+                create_alias=models.CreateAlias(collection_name=to.name, alias_name=alias)
             )
         )
         with _away():
@@ -194,9 +186,7 @@ class VectorStore:
                         raise
                     await self._one_by_one(to, batch)
 
-    async def _one_by_one(
-        self, to: Collection, points: list[models.PointVectors]
-    ) -> None:
+    async def _one_by_one(self, to: Collection, points: list[models.PointVectors]) -> None:
         """A batch with a point that was removed meanwhile is refused as a whole."""
         found = await self._client.retrieve(
             to.name, [point.id for point in points], with_payload=False
@@ -215,7 +205,7 @@ class VectorStore:
         old = models.Filter(must=of_item, must_not=[match("generation", generation)])
         operations: list[Any] = [
             models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload={"live": True}, filter=new)
+                set_payload=models.SetPayload(payload={"state": "live"}, filter=new)
             ),
             models.DeleteOperation(delete=models.FilterSelector(filter=old)),
         ]
@@ -234,9 +224,7 @@ class VectorStore:
         conditions = scope(account, chatbot)
         if items is not None:
             conditions.append(
-                models.FieldCondition(
-                    key="item", match=models.MatchAny(any=list(items))
-                )
+                models.FieldCondition(key="item", match=models.MatchAny(any=list(items)))
             )
         with _away():
             await self._client.delete(
@@ -247,9 +235,7 @@ class VectorStore:
 
     async def remove_points(self, from_: Collection, ids: Sequence[str]) -> None:
         with _away():
-            await self._client.delete(
-                from_.name, models.PointIdsList(points=list(ids)), wait=True
-            )
+            await self._client.delete(from_.name, models.PointIdsList(points=list(ids)), wait=True)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -263,7 +249,7 @@ class VectorStore:
         limit: int = CANDIDATES,
     ) -> list[tuple[list[Hit], list[Hit]]]:
         """For each question (dense, words): the nearest live points of one chatbot, one trip."""
-        only = models.Filter(must=[*scope(account, chatbot), match("live", True)])
+        only = models.Filter(must=[*scope(account, chatbot), match("state", "live")])
         requests: list[models.QueryRequest] = []
         for dense, terms in queries:
             vector = models.SparseVector(indices=terms.ids, values=terms.values)
@@ -292,7 +278,7 @@ class VectorStore:
                     scroll_filter=only,
                     limit=1000,
                     offset=offset,
-                    with_payload=["account", "chatbot", "item", "generation", "live"],
+                    with_payload=["account", "chatbot", "item", "generation", "state"],
                 )
             yield [PointRef(id=str(r.id), **(r.payload or {})) for r in records]
             if offset is None:
@@ -329,25 +315,19 @@ def _struct(point: NewPoint) -> models.PointStruct:
     )
 
 
-def _request(
-    query: Any, using: str, only: models.Filter, limit: int
-) -> models.QueryRequest:
+def _request(query: Any, using: str, only: models.Filter, limit: int) -> models.QueryRequest:
     return models.QueryRequest(
         query=query, using=using, filter=only, limit=limit, with_payload=True
     )
 
 
-class _away:
+class _away:  # noqa: N801  (reads as what it does)
     """Turns the client's own errors into ours; a plain class, since it wraps every request."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if (
-            isinstance(exc, UnexpectedResponse)
-            and exc.status_code
-            and exc.status_code < 500
-        ):
+        if isinstance(exc, UnexpectedResponse) and exc.status_code and exc.status_code < 500:
             return
         if isinstance(exc, ApiException | httpx.HTTPError | OSError | TimeoutError):
             raise VectorStoreAway from exc

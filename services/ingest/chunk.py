@@ -51,9 +51,7 @@ class _Piece(msgspec.Struct):
 
 def chunks(title: str, blocks: Sequence[Block], count: Count) -> list[Chunk]:
     """The chunks of a document in reading order."""
-    language = detect(
-        f"{title} " + " ".join(block.text for block in blocks[:40])[:4000]
-    )
+    language = detect(f"{title} " + " ".join(block.text for block in blocks[:40])[:4000])
     found: list[Chunk] = []
     for path, pieces in _sections(title, blocks, count):
         for group in _grouped(pieces):
@@ -68,9 +66,7 @@ def question_chunks(question: str, answer: str, count: Count) -> list[Chunk]:
     if pieces[0].tokens + count(question) > LARGEST:
         pieces = list(_pieces(Block("text", answer), count))
     return [
-        msgspec.structs.replace(
-            _chunk(number, [], group, language), kind="qa", question=question
-        )
+        msgspec.structs.replace(_chunk(number, [], group, language), kind="qa", question=question)
         for number, group in enumerate(_grouped(pieces))
     ]
 
@@ -87,9 +83,7 @@ def _sections(
             continue
         following = blocks[number + 1] if number + 1 < len(blocks) else None
         if _is_empty(block, following) and block.text != title:
-            pieces.extend(
-                _pieces(block, count)
-            )  # a line that only looks like a heading
+            pieces.extend(_pieces(block, count))  # a line that only looks like a heading
             continue
         if pieces:
             yield _path(title, stack), pieces
@@ -121,9 +115,7 @@ def _pieces(block: Block, count: Count) -> Iterator[_Piece]:
     tokens = _tokens(text, count)
     if block.kind in ("table", "code"):
         if tokens <= LARGEST:
-            yield _Piece(
-                text, tokens, block.page, "table" if block.kind == "table" else "text"
-            )
+            yield _Piece(text, tokens, block.page, "table" if block.kind == "table" else "text")
         else:
             yield from _by_lines(text, block, count)
     elif tokens <= TARGET:
@@ -150,16 +142,12 @@ def _by_lines(text: str, block: Block, count: Count) -> Iterator[_Piece]:
         tokens = _tokens(line, count)
         if tokens > TARGET:
             if part:
-                yield _Piece(
-                    "\n".join([head, *part] if head else part), size, block.page, kind
-                )
+                yield _Piece("\n".join([head, *part] if head else part), size, block.page, kind)
                 part, size = [], head_tokens
             yield from _by_sentences(line, block.page, count)
             continue
         if part and size + tokens > TARGET:
-            yield _Piece(
-                "\n".join([head, *part] if head else part), size, block.page, kind
-            )
+            yield _Piece("\n".join([head, *part] if head else part), size, block.page, kind)
             part, size = [], head_tokens
         part.append(line)
         size += tokens

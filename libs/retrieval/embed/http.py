@@ -21,9 +21,7 @@ BATCH = 32  # texts a request
 CONCURRENCY = 4  # requests of passages at once
 ATTEMPTS = 5
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)  # seconds, one request of passages
-QUERY_TIMEOUT = aiohttp.ClientTimeout(
-    total=5, connect=2
-)  # seconds, a question is waiting
+QUERY_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)  # seconds, a question is waiting
 LONGEST = 32_000  # characters of one text
 LARGEST_ANSWER = 64 << 20  # bytes
 
@@ -59,9 +57,7 @@ class HttpEmbedder:
         self._name = name
         self._url = url.rstrip("/")
         if not self._url.endswith("/embeddings"):
-            self._url += (
-                "/embeddings" if self._url.endswith("/v1") else "/v1/embeddings"
-            )
+            self._url += "/embeddings" if self._url.endswith("/v1") else "/v1/embeddings"
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
@@ -99,13 +95,14 @@ class HttpEmbedder:
     async def _post(
         self, texts: list[str], timeout: aiohttp.ClientTimeout, attempts: int = ATTEMPTS
     ) -> list[Vector]:
+        reason = ""
         for attempt in range(attempts):
             wait = 0.25 * 2**attempt * random.uniform(0.5, 1.5)
             try:
                 return await self._once(texts, timeout)
             except _Again as exc:
                 wait = max(wait, min(exc.after, 30.0))
-                reason: str = exc.reason
+                reason = exc.reason
             except (
                 aiohttp.ClientError,
                 TimeoutError,
@@ -115,22 +112,16 @@ class HttpEmbedder:
                 reason = type(exc).__name__
             if attempt + 1 < attempts:
                 await asyncio.sleep(wait)
-        raise EmbeddingFailed(
-            f"The embeddings server did not answer as expected ({reason})."
-        )
+        raise EmbeddingFailed(f"The embeddings server did not answer as expected ({reason}).")
 
-    async def _once(
-        self, texts: list[str], timeout: aiohttp.ClientTimeout
-    ) -> list[Vector]:
+    async def _once(self, texts: list[str], timeout: aiohttp.ClientTimeout) -> list[Vector]:
         body = {"model": self._name, "input": texts, "encoding_format": "float"}
         session = self._open()
         async with session.post(
             self._url, json=body, headers=self._headers, timeout=timeout
         ) as response:
             if response.status == 429 or response.status >= 500:
-                raise _Again(
-                    f"HTTP {response.status}", response.headers.get("retry-after")
-                )
+                raise _Again(f"HTTP {response.status}", response.headers.get("retry-after"))
             if response.status >= 400:
                 raise EmbeddingFailed(
                     f"The embeddings server refused the request (HTTP {response.status}); "
@@ -144,9 +135,7 @@ class HttpEmbedder:
         return self._vectors(raw, len(texts))
 
     def _vectors(self, raw: bytes, count: int) -> list[Vector]:
-        items = sorted(
-            msgspec.json.decode(raw, type=_Answer).data, key=lambda item: item.index
-        )
+        items = sorted(msgspec.json.decode(raw, type=_Answer).data, key=lambda item: item.index)
         rows = np.array([_numbers(item.embedding) for item in items], dtype=np.float32)
         if rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
             raise ValueError("not one vector a text")
@@ -167,9 +156,7 @@ class _Again(Exception):
     def __init__(self, reason: str, after: str | None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.after = (
-            float(after) if after and after.replace(".", "", 1).isdigit() else 0.0
-        )
+        self.after = float(after) if after and after.replace(".", "", 1).isdigit() else 0.0
 
 
 def _numbers(embedding: Any) -> Any:

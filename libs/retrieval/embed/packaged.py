@@ -38,9 +38,7 @@ class PackagedEmbedder:
 
     def __init__(self, passage_threads: int = 1) -> None:
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
-        self._passages = ThreadPoolExecutor(
-            passage_threads, thread_name_prefix="embed-passage"
-        )
+        self._passages = ThreadPoolExecutor(passage_threads, thread_name_prefix="embed-passage")
 
     async def embed_queries(self, texts: list[str]) -> list[Vector]:
         texts = [clean(text)[:LONGEST_QUERY] for text in texts]
@@ -72,10 +70,7 @@ class PackagedEmbedder:
         loop = asyncio.get_running_loop()
         batches = [texts[i : i + size] for i in range(0, len(texts), size)]
         done = await asyncio.gather(
-            *(
-                loop.run_in_executor(pool, partial(_encode, batch, is_query))
-                for batch in batches
-            )
+            *(loop.run_in_executor(pool, partial(_encode, batch, is_query)) for batch in batches)
         )
         return [vector for batch in done for vector in batch]
 

@@ -50,9 +50,7 @@ def estimate_tokens(text: str) -> int:
     """About as many as a subword tokenizer makes; on the high side."""
     dense = len(_DENSE_SCRIPT.findall(text))
     return (
-        2 + dense + (len(text.encode()) - 3 * dense) // 4
-        if dense
-        else 2 + len(text.encode()) // 4
+        2 + dense + (len(text.encode()) - 3 * dense) // 4 if dense else 2 + len(text.encode()) // 4
     )
 
 

@@ -15,12 +15,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_META = re.compile(
-    rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE
-)
-_XML = re.compile(
-    rb"^\s*<\?xml[^>]+encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)", re.IGNORECASE
-)
+_META = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
+_XML = re.compile(rb"^\s*<\?xml[^>]+encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _AS_BROWSERS_DO = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "ascii": "utf-8", "us-ascii": "utf-8",
                    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "ks_c_5601-1987": "cp949",
                    "euc-kr": "cp949", "iso-8859-9": "cp1254"}  # fmt: skip
@@ -38,9 +34,7 @@ def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> s
     candidates = [declared]
     if html:
         head = data[:4096]
-        candidates += [
-            m.group(1).decode() for m in (_META.search(head), _XML.search(head)) if m
-        ]
+        candidates += [m.group(1).decode() for m in (_META.search(head), _XML.search(head)) if m]
     for encoding in ("utf-8", *candidates):
         text = _strict(data, encoding)
         if text is not None and (encoding != "utf-8" or "\x00" not in text):

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import trafilatura
-from lxml import etree, html
+from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 from trafilatura.settings import use_config
 
 from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed
@@ -28,9 +28,7 @@ _JAVASCRIPT = re.compile(
     r"|(?:请|請).{0,6}(?:启用|啟用|开启).{0,4}javascript|javascript.{0,8}(?:を有効|aktivieren|включ)",
     re.IGNORECASE,
 )
-SHELL = (
-    700  # characters; a page with so little text and that sentence is an empty shell
-)
+SHELL = 700  # characters; a page with so little text and that sentence is an empty shell
 _BOILERPLATE = {
     "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "svg",
     "iframe", "select", "dialog", "object", "canvas", "video", "audio", "head", "input", "textarea",
@@ -53,17 +51,13 @@ _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 
 
-def extract_html(
-    data: bytes, url: str | None, name: str, charset: str | None = None
-) -> Extracted:
+def extract_html(data: bytes, url: str | None, name: str, charset: str | None = None) -> Extracted:
     text = decode(data, charset, html=True)
     tree = _parse(text)
     blocks = _content(text, tree, url)
     title = _title(tree, blocks) or name
     if _is_shell(tree, blocks):
-        message = (
-            "The page shows its text only with JavaScript, so there is nothing to read."
-        )
+        message = "The page shows its text only with JavaScript, so there is nothing to read."
         raise ExtractionFailed("javascript_required", message)
     base = _base(tree, url)
     robots = _robots(tree)
@@ -93,9 +87,7 @@ def _content(text: str, tree: Any, url: str | None) -> list[Block]:
     marked = main if len(main) == 1 else None
     own = list(
         _read(
-            marked[0]
-            if marked
-            else (tree.find("body") if tree.find("body") is not None else tree)
+            marked[0] if marked else (tree.find("body") if tree.find("body") is not None else tree)
         )
     )
     enough = ENOUGH_OF_MAIN if marked else ENOUGH_OF_BODY
@@ -122,9 +114,7 @@ def _with_heading(blocks: list[Block], tree: Any) -> list[Block]:
 
 def _by_trafilatura(text: str, url: str | None) -> list[Block]:
     config = use_config()
-    config.set(
-        "DEFAULT", "MIN_EXTRACTED_SIZE", "1"
-    )  # else short pages come as one flat line
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "1")  # else short pages come as one flat line
     config.set("DEFAULT", "EXTRACTION_TIMEOUT", "0")
     try:
         document = trafilatura.bare_extraction(
@@ -139,7 +129,7 @@ def _by_trafilatura(text: str, url: str | None) -> list[Block]:
             deduplicate=False,
             config=config,
         )
-    except Exception:  # noqa: BLE001  (whatever it stumbles over, the page is read without it)
+    except Exception:
         return []
     body = getattr(document, "body", None)
     return list(_tei(body)) if body is not None else []
@@ -155,21 +145,20 @@ def _tei(parent: Any) -> Iterator[Block]:
         elif node.tag == "list":
             yield from _tei_list(node)
         elif node.tag == "table":
-            rows = (
-                " | ".join(_flat(c) for c in row.iter("cell"))
-                for row in node.iter("row")
-            )
-            if text := "\n".join(row for row in rows if row.strip(" |")):
-                yield Block("table", text)
+            yield from _tei_table(node)
         elif node.tag == "code":
             if text := "".join(node.itertext()).strip():
                 yield Block("code", text)
-        elif (
-            node.tag in ("quote", "div") and len(node) and not (node.text or "").strip()
-        ):
+        elif node.tag in ("quote", "div") and len(node) and not (node.text or "").strip():
             yield from _tei(node)
         elif text := _flat(node):
             yield Block("text", text)
+
+
+def _tei_table(node: Any) -> Iterator[Block]:
+    rows = (" | ".join(_flat(cell) for cell in row.iter("cell")) for row in node.iter("row"))
+    if text := "\n".join(row for row in rows if row.strip(" |")):
+        yield Block("table", text)
 
 
 def _tei_list(node: Any) -> Iterator[Block]:
@@ -213,11 +202,7 @@ def _read(root: Any) -> Iterator[Block]:
         if tag == "br":
             inline.append("\n" + tail)
             continue
-        if (
-            tag not in _BLOCK
-            and node.find(".//p") is None
-            and node.find(".//div") is None
-        ):
+        if tag not in _BLOCK and node.find(".//p") is None and node.find(".//div") is None:
             inline.append(_raw_inline(node) + tail)
             continue
         yield from flush()
@@ -265,8 +250,7 @@ def _items(node: Any) -> Iterator[Block]:
 
 def _nests(item: Any) -> bool:
     return any(
-        item.find(f".//{tag}") is not None
-        for tag in ("h2", "h3", "h4", "table", "pre", "ul", "ol")
+        item.find(f".//{tag}") is not None for tag in ("h2", "h3", "h4", "table", "pre", "ul", "ol")
     )
 
 
@@ -306,9 +290,7 @@ def _tidy(text: str) -> str:
 
 
 def _title(tree: Any, blocks: list[Block]) -> str:
-    heading = next(
-        (b.text for b in blocks[:3] if b.kind == "heading" and b.level == 1), ""
-    )
+    heading = next((b.text for b in blocks[:3] if b.kind == "heading" and b.level == 1), "")
     if heading:
         return heading
     social = tree.xpath("string(//meta[@property='og:title']/@content)").strip()
@@ -341,9 +323,7 @@ def _links(tree: Any, base: str) -> Iterator[str]:
     seen: set[str] = set()
     for node in tree.iter("a", "area"):
         href = (node.get("href") or "").strip()
-        if not href or href.startswith(
-            ("#", "javascript:", "mailto:", "tel:", "data:")
-        ):
+        if not href or href.startswith(("#", "javascript:", "mailto:", "tel:", "data:")):
             continue
         if "nofollow" in (node.get("rel") or "").lower().split():
             continue
@@ -368,12 +348,8 @@ def _robots(tree: Any) -> set[str]:
 
 
 def _refresh(tree: Any, base: str) -> str | None:
-    for content in tree.xpath(
-        "//meta[translate(@http-equiv,'REFSH','refsh')='refresh']/@content"
-    ):
-        found = re.match(
-            r"\s*([\d.]+)\s*[;,]\s*url\s*=\s*[\"']?([^\"']+)", content, re.IGNORECASE
-        )
+    for content in tree.xpath("//meta[translate(@http-equiv,'REFSH','refsh')='refresh']/@content"):
+        found = re.match(r"\s*([\d.]+)\s*[;,]\s*url\s*=\s*[\"']?([^\"']+)", content, re.IGNORECASE)
         if found and float(found.group(1)) <= 5:
             return _joined(base, found.group(2).strip())
     return None

@@ -10,7 +10,7 @@ import re
 import zipfile
 from typing import Any, BinaryIO
 
-from lxml import etree, html
+from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
 from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed, Limits
 
@@ -67,9 +67,7 @@ def check_archive(file: BinaryIO, limits: Limits) -> None:
                 raise ExtractionFailed("archive_bomb", _BOMB)
             for info in infos:
                 if info.flag_bits & 1:
-                    message = (
-                        "The file is protected; remove its password and send it again."
-                    )
+                    message = "The file is protected; remove its password and send it again."
                     raise ExtractionFailed("encrypted", message)
                 with archive.open(info) as part:
                     head = True
@@ -105,9 +103,7 @@ def _declares_entities(name: str, data: bytes) -> bool:
 def _document(elements: list[Any], name: str) -> Extracted:
     blocks = [block for element in elements if (block := _block(element))]
     first = blocks[0] if blocks else None
-    title = (
-        first.text if first and first.kind == "heading" and first.level == 1 else name
-    )
+    title = first.text if first and first.kind == "heading" and first.level == 1 else name
     return Extracted(title=title[:300], blocks=blocks)
 
 
@@ -117,13 +113,9 @@ def _block(element: Any) -> Block | None:
     if not text or kind in _SKIPPED:
         return None
     if kind == "Title":
-        return Block(
-            "heading", text, 1 + int(element.metadata.category_depth or 0), page
-        )
+        return Block("heading", text, 1 + int(element.metadata.category_depth or 0), page)
     if kind == "Table":
-        return Block(
-            "table", table_text(element.metadata.text_as_html) or text, page=page
-        )
+        return Block("table", table_text(element.metadata.text_as_html) or text, page=page)
     if kind == "ListItem":
         return Block("list", f"- {text}", page=page)
     return Block("code" if kind == "CodeSnippet" else "text", text, page=page)
@@ -135,19 +127,14 @@ def table_text(markup: str | None) -> str:
         return ""
     rows = html.fragment_fromstring(markup).iter("tr")
     lines = (
-        " | ".join(
-            " ".join(cell.text_content().split())
-            for cell in row.iterchildren("td", "th")
-        )
+        " | ".join(" ".join(cell.text_content().split()) for cell in row.iterchildren("td", "th"))
         for row in rows
     )
     return "\n".join(line for line in lines if line.strip(" |"))
 
 
 def _quiet() -> None:
-    os.environ.update(
-        DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="1", UNSTRUCTURED_DISABLE_NOTICE="1"
-    )
+    os.environ.update(DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="1", UNSTRUCTURED_DISABLE_NOTICE="1")
     import spacy
 
     if getattr(spacy.load, "offline", False):

@@ -127,9 +127,7 @@ def _blocks(pages: list[list[Line]]) -> Iterator[Block]:
         for line in page:
             sizes[line.size] += len(line.text)
     body = sizes.most_common(1)[0][0] if sizes else 0.0
-    larger = sorted(
-        (s for s in sizes if body and s >= body * HEADING_RATIO), reverse=True
-    )
+    larger = sorted((s for s in sizes if body and s >= body * HEADING_RATIO), reverse=True)
     levels = {size: min(level, 4) for level, size in enumerate(larger, 1)}
     running = _running(pages, levels)
     for number, page in enumerate(pages, 1):
@@ -147,11 +145,7 @@ def _running(pages: list[list[Line]], levels: dict[float, int]) -> set[str]:
         return set()
     seen: Counter[str] = Counter()
     for page in pages:
-        lines = [
-            p
-            for i, p in enumerate(page)
-            if _at_edge(i, len(page)) and p.size not in levels
-        ]
+        lines = [p for i, p in enumerate(page) if _at_edge(i, len(page)) and p.size not in levels]
         seen.update({_form(line.text) for line in lines})
     return {text for text, count in seen.items() if count > REPEATED * len(pages)}
 
@@ -179,11 +173,7 @@ def _page(lines: list[Line], number: int, levels: dict[float, int]) -> Iterator[
 
     for line in lines:
         level = levels.get(line.size)
-        if (
-            level
-            and len(line.text) <= LONGEST_HEADING
-            and any(c.isalpha() for c in line.text)
-        ):
+        if level and len(line.text) <= LONGEST_HEADING and any(c.isalpha() for c in line.text):
             yield from flush()
             yield Block("heading", line.text, level, number)
             continue

@@ -17,6 +17,7 @@ from services.ingest.extract.worker import HEADER
 
 START_TIMEOUT = 60.0  # seconds until a child has imported what it needs
 SILENCE_TIMEOUT = 90.0  # seconds without a sign of life
+WARM_EVERY = 5.0  # seconds
 JOBS_PER_CHILD = 60  # then it is replaced, with what its libraries leaked
 LARGEST_ANSWER = 256 << 20  # bytes
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,11 +55,14 @@ class Extractor:
         finally:
             await extractor.close()
 
-    async def warm(self) -> None:
-        """Start a child before the first document asks for one."""
-        async with self._slots:
-            if not self._idle:
-                self._idle.append(await self._start())
+    async def keep_warm(self) -> None:
+        """Have a child ready before a document asks for one, until cancelled."""
+        while True:
+            async with self._slots:
+                if not self._idle:
+                    with suppress(EOFError, TimeoutError, OSError):
+                        self._idle.append(await self._start())
+            await asyncio.sleep(WARM_EVERY)
 
     async def extract(self, job: Job, alive: Alive | None = None) -> Extracted:
         """``alive`` is told the page that was read, as a sign of life."""
@@ -69,9 +73,7 @@ class Extractor:
                     outcome = await child.run(job, alive)
             except TimeoutError as exc:
                 await self._end(child)
-                message = (
-                    "Reading the document took too long; split it and send the parts."
-                )
+                message = "Reading the document took too long; split it and send the parts."
                 raise ExtractionFailed("extraction_timeout", message) from exc
             except (EOFError, ConnectionError, msgspec.DecodeError) as exc:
                 await self._end(child)

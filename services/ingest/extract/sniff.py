@@ -47,11 +47,7 @@ def sniff(file: BinaryIO, name: str) -> DocumentKind:
         return "html"
     if _binary(head):
         raise ExtractionFailed("unsupported_type", UNSUPPORTED)
-    return (
-        "md"
-        if lower.endswith(_MARKDOWN_NAME) or _looks_like_markdown(head, name)
-        else "txt"
-    )
+    return "md" if lower.endswith(_MARKDOWN_NAME) or _looks_like_markdown(head, name) else "txt"
 
 
 def _office(file: BinaryIO) -> DocumentKind:
@@ -59,20 +55,14 @@ def _office(file: BinaryIO) -> DocumentKind:
         with zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
-        message = (
-            "The file is damaged and can't be opened; save it again and send that."
-        )
+        message = "The file is damaged and can't be opened; save it again and send that."
         raise ExtractionFailed("broken_file", message) from exc
     finally:
         file.seek(0)
-    if "word/document.xml" in names or (
-        "[Content_Types].xml" in names and _has_word(names)
-    ):
+    if "word/document.xml" in names or ("[Content_Types].xml" in names and _has_word(names)):
         return "docx"
     if "EncryptedPackage" in names:
-        raise ExtractionFailed(
-            "encrypted", "The file is protected; remove its password first."
-        )
+        raise ExtractionFailed("encrypted", "The file is protected; remove its password first.")
     raise ExtractionFailed("unsupported_type", UNSUPPORTED)
 
 
@@ -85,7 +75,7 @@ def _binary(head: bytes) -> bool:
         return False
     if _utf16_without_mark(head):
         return False
-    control = sum(byte < 9 or 13 < byte < 32 and byte != 27 for byte in head)
+    control = sum(byte < 9 or (13 < byte < 32 and byte != 27) for byte in head)
     return control > len(head) // 100
 
 

@@ -58,7 +58,7 @@ def _outcome(job: Job, alive: Callable[[int], None]) -> Outcome:
     except (MemoryError, RecursionError):
         return Outcome(failure=Failure("out_of_memory", _MEMORY))
     except Exception as exc:
-        print(f"extraction crashed: {type(exc).__name__}: {exc}", file=sys.stderr)
+        sys.stderr.write(f"extraction crashed: {type(exc).__name__}: {exc}\n")
         return Outcome(failure=Failure("unreadable", _CRASH))
     return Outcome(extracted=extracted)
 
@@ -121,9 +121,7 @@ def _send(stream: BinaryIO, outcome: Outcome) -> None:
 def _die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
-    with suppress(
-        OSError, AttributeError
-    ):  # Linux; elsewhere the end of input is enough
+    with suppress(OSError, AttributeError):  # Linux; elsewhere the end of input is enough
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise SystemExit(1)

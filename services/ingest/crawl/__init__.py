@@ -1,0 +1,1 @@
+"""Crawling: which pages, in which order, how politely, and what became of each."""

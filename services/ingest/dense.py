@@ -1,0 +1,111 @@
+"""Dense vectors follow: batches of passages embedded in the background, accounts in turn."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from uuid import uuid4
+
+import numpy as np
+
+from libs.common.db import Database
+from libs.common.errors import AppError
+from libs.common.telemetry import log
+from libs.retrieval.embed import Vector
+from libs.retrieval.passages import point_id
+from libs.retrieval.vectors import VectorStore
+from services.ingest.faults import reached
+from services.ingest.indexing import embedded_text
+from services.ingest.metrics import EMBEDDED
+from services.ingest.notices import Notices
+from services.ingest.store import work
+from services.ingest.store.rows import ChunkRow, ItemRow
+from services.ingest.targets import Target, Targets
+
+LEASE = 60.0  # seconds for one turn
+BATCH = 12  # passages between two looks at the database
+TURN = 4  # batches of one item until another account's turn
+IDLE = 0.5  # seconds between two looks when nothing is due
+PAUSE = 5.0  # seconds after the embedder or the store was away
+
+
+class Dense:
+    def __init__(
+        self, db: Database, store: VectorStore, targets: Targets, notices: Notices
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._targets = targets
+        self._notices = notices
+        self._served = ""
+
+    async def run(self) -> None:
+        """Embed what is due, until cancelled. Several may run side by side."""
+        while True:
+            try:
+                async with asyncio.timeout(600):
+                    pause = 0.0 if await self._turn() else IDLE
+            except (AppError, TimeoutError) as exc:
+                log.warning("embedding_waits", reason=str(exc))
+                pause = PAUSE
+            if pause:
+                await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+
+    async def _turn(self) -> bool:
+        """Some batches of one item; whether there was any."""
+        lease = uuid4().hex
+        async with self._db.system() as tx:
+            item = await work.claim_dense(tx, lease, LEASE, self._served)
+        if item is None:
+            return False
+        self._served = item.account_id
+        try:
+            for _ in range(TURN):
+                if not await self._batch(item):
+                    break
+        finally:
+            async with self._db.transaction(item.account_id) as tx:
+                after = await work.release_dense(tx, item.account_id, item.id, lease)
+        if after is not None and after.semantic == "done":
+            await self._notices.changed(after)
+        return True
+
+    async def _batch(self, item: ItemRow) -> bool:
+        async with self._db.transaction(item.account_id) as tx:
+            rows = await work.dense_due(tx, item.account_id, item.id, item.generation, BATCH)
+        if not rows:
+            return False
+        for target in await self._targets.all():
+            if target.embedder is None:
+                continue
+            vectors = await self.vectors(item, target, rows)
+            by_point = {
+                point_id(item.id, item.generation, row.ordinal): vectors[row.hash] for row in rows
+            }
+            await self._store.add_dense(target.collection, by_point)
+        reached("dense_written")
+        async with self._db.transaction(item.account_id) as tx:
+            ordinals = [row.ordinal for row in rows]
+            await work.mark_dense(tx, item.account_id, item.id, item.generation, ordinals)
+        return len(rows) == BATCH
+
+    async def vectors(
+        self, item: ItemRow, target: Target, rows: Sequence[ChunkRow]
+    ) -> dict[bytes, Vector]:
+        """Vectors by the hash of their text; each text is embedded at most once an account."""
+        embedder, model = target.embedder, target.collection.model
+        assert embedder is not None
+        hashes = list({row.hash for row in rows})
+        async with self._db.transaction(item.account_id) as tx:
+            known = await work.cached(tx, item.account_id, model, hashes)
+        found = {hash: np.frombuffer(vector, "<f4") for hash, vector in known.items()}
+        missing = {row.hash: embedded_text(item, row) for row in rows if row.hash not in found}
+        EMBEDDED.labels("cache").inc(len(found))
+        if missing:
+            fresh = await embedder.embed_passages(list(missing.values()))
+            new = dict(zip(missing, fresh, strict=True))
+            raw = {hash: vector.astype("<f4").tobytes() for hash, vector in new.items()}
+            async with self._db.transaction(item.account_id) as tx:
+                await work.cache(tx, item.account_id, model, raw)
+            found |= new
+            EMBEDDED.labels("embedder").inc(len(new))
+        return found

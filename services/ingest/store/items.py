@@ -1,0 +1,229 @@
+"""Items as their owners see them."""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString, cast
+
+from psycopg.types.json import Jsonb
+
+from libs.common.db import Tx
+from services.ingest.store.rows import (
+    CHUNK_COLUMNS,
+    ITEM_COLUMNS,
+    ChunkRow,
+    ItemRow,
+    chunk_row,
+    item_row,
+)
+
+
+async def insert(
+    tx: Tx,
+    account: str,
+    *,
+    id: str,
+    chatbot: str,
+    type: str,
+    source: str | None = None,
+    title: str = "",
+    own_title: bool = False,
+    content: Any = None,
+    refresh: str = "never",
+    options: Any = None,
+    bytes: int = 0,
+    error: tuple[str, str] | None = None,
+) -> ItemRow:
+    """A new item, waiting for a worker; or failed from the start with ``error``."""
+    code, message = error or (None, None)
+    cursor = await tx.execute(
+        "insert into items (id, account_id, chatbot_id, type, source, title, own_title, content,"
+        " refresh, options, bytes, status, stage, error_code, error_message)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        f" returning {ITEM_COLUMNS}",
+        (
+            id,
+            account,
+            chatbot,
+            type,
+            source,
+            title,
+            own_title,
+            Jsonb(content) if content is not None else None,
+            refresh,
+            Jsonb(options) if options is not None else None,
+            bytes,
+            "failed" if error else "pending",
+            "failed" if error else "queued",
+            code,
+            message,
+        ),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return item_row(row)
+
+
+async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ItemRow | None:
+    cursor = await tx.execute(
+        f"select {ITEM_COLUMNS} from items where account_id = %s and id = %s"
+        + (" for update" if lock else ""),
+        (account, id),
+    )
+    row = await cursor.fetchone()
+    return item_row(row) if row else None
+
+
+async def page(
+    tx: Tx,
+    account: str,
+    *,
+    chatbot: str | None,
+    status: str | None,
+    type: str | None,
+    parent: str | None,
+    text: str | None,
+    before: str | None,
+    limit: int,
+) -> list[ItemRow]:
+    cursor = await tx.execute(
+        f"select {ITEM_COLUMNS} from items where account_id = %(account)s"
+        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)"
+        " and (%(status)s::text is null or status = %(status)s)"
+        " and (%(type)s::text is null or type = %(type)s)"
+        " and (%(parent)s::text is null or parent_id = %(parent)s)"
+        " and (%(text)s::text is null or position(lower(%(text)s) in"
+        "      lower(title || ' ' || coalesce(source, ''))) > 0)"
+        " and (%(before)s::text is null or id < %(before)s)"
+        " order by id desc limit %(limit)s",
+        {
+            "account": account,
+            "chatbot": chatbot,
+            "status": status,
+            "type": type,
+            "parent": parent,
+            "text": text,
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [item_row(row) for row in await cursor.fetchall()]
+
+
+async def update(tx: Tx, account: str, id: str, **values: Any) -> ItemRow | None:
+    """Set columns by name; the names are ours, never a request's."""
+    assert all(name.isidentifier() for name in values)
+    sets = ", ".join(f"{name} = %({name})s" for name in values)
+    cursor = await tx.execute(
+        cast(
+            "LiteralString",
+            f"update items set {sets}, updated_at = now()"
+            f" where account_id = %(account_)s and id = %(id_)s returning {ITEM_COLUMNS}",
+        ),
+        {**values, "account_": account, "id_": id},
+    )
+    row = await cursor.fetchone()
+    return item_row(row) if row else None
+
+
+async def requeue(tx: Tx, account: str, id: str) -> ItemRow | None:
+    """Have an item worked on anew, from the start, whoever is at it now."""
+    cursor = await tx.execute(
+        "update items set status = 'pending', stage = 'queued', error_code = null,"
+        " error_message = null, attempts = 0, crashes = 0, cancelled = false, lease = null,"
+        " lease_until = null, due_at = now(), version = version + 1, updated_at = now(),"
+        " run = run + case when type = 'crawl' then 1 else 0 end"
+        f" where account_id = %s and id = %s returning {ITEM_COLUMNS}",
+        (account, id),
+    )
+    row = await cursor.fetchone()
+    return item_row(row) if row else None
+
+
+async def family(tx: Tx, account: str, id: str) -> list[ItemRow]:
+    """An item with the pages under it, locked against those who work on them."""
+    cursor = await tx.execute(
+        f"select {ITEM_COLUMNS} from items where account_id = %s and (id = %s or parent_id = %s)"
+        " order by id for update",
+        (account, id, id),
+    )
+    return [item_row(row) for row in await cursor.fetchall()]
+
+
+async def delete(tx: Tx, account: str, ids: Sequence[str]) -> None:
+    await tx.execute(
+        "delete from items where account_id = %s and id = any(%s)", (account, list(ids))
+    )
+
+
+async def add_removal(
+    tx: Tx,
+    account: str,
+    *,
+    chatbot: str | None,
+    item: str | None = None,
+    upload: str | None = None,
+) -> None:
+    await tx.execute(
+        "insert into removals (account_id, chatbot_id, item_id, upload) values (%s, %s, %s, %s)",
+        (account, chatbot, item, upload),
+    )
+
+
+async def add_removals(tx: Tx, account: str, rows: Sequence[ItemRow]) -> None:
+    """What has to go with these items from the other stores."""
+    for row in rows:
+        upload = row.source if row.type == "document" else None
+        await add_removal(tx, account, chatbot=row.chatbot_id, item=row.id, upload=upload)
+
+
+async def chunks(
+    tx: Tx, account: str, id: str, generation: int, *, after: int, limit: int
+) -> list[ChunkRow]:
+    cursor = await tx.execute(
+        f"select {CHUNK_COLUMNS} from chunks where account_id = %s and item_id = %s"
+        " and generation = %s and ordinal > %s order by ordinal limit %s",
+        (account, id, generation, after, limit),
+    )
+    return [chunk_row(row) for row in await cursor.fetchall()]
+
+
+async def usage(tx: Tx, account: str) -> dict[str, int]:
+    cursor = await tx.execute(
+        "select count(*) filter (where parent_id is null)::int as items,"
+        " count(*) filter (where parent_id is not null)::int as pages,"
+        " coalesce(sum(chunks), 0)::int as chunks, coalesce(sum(bytes), 0)::bigint as bytes"
+        " from items where account_id = %s",
+        (account,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return dict(row)
+
+
+async def of_chatbot(tx: Tx, account: str, chatbot: str | None, limit: int) -> list[ItemRow]:
+    """Items to erase, a batch at a time; of the whole account when ``chatbot`` is None."""
+    cursor = await tx.execute(
+        f"select {ITEM_COLUMNS} from items where account_id = %(account)s"
+        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)"
+        " order by id limit %(limit)s for update",
+        {"account": account, "chatbot": chatbot, "limit": limit},
+    )
+    return [item_row(row) for row in await cursor.fetchall()]
+
+
+async def forget_embeddings(tx: Tx, account: str) -> None:
+    await tx.execute("delete from embeddings where account_id = %s", (account,))
+
+
+async def pending_removals(tx: Tx, account: str, chatbot: str | None) -> int:
+    cursor = await tx.execute(
+        "select count(*)::int as n from removals where account_id = %(account)s"
+        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)",
+        {"account": account, "chatbot": chatbot},
+    )
+    row = await cursor.fetchone()
+    return row["n"] if row else 0
+
+
+def json(value: Any) -> Jsonb:
+    """A value for a JSON column."""
+    return Jsonb(value)
