@@ -7,6 +7,7 @@ from libs.common.app import Check
 from libs.common.blobs import Blobs
 from libs.common.bus import Bus
 from libs.common.db import Database
+from libs.common.limits import PolicyFile
 from services.gateway.audit import Audit
 from services.gateway.clientip import Network
 from services.gateway.idempotency import Idempotency
@@ -40,6 +41,7 @@ class Gateway:
     sessions: Sessions
     visitors: VisitorTokens
     origins: Origins
+    policies: PolicyFile
     limits: Limits
     idempotency: Idempotency
     streams: Streams
@@ -50,3 +52,4 @@ class Gateway:
     pages: Pages
     trusted: tuple[Network, ...]
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
+    port: int = 0  # where the door is, once it is open

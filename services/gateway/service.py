@@ -43,6 +43,13 @@ __all__ = ["Settings", "build"]
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Service:
+    gateway = await assemble(settings, stack)
+    await bootstrap.run(gateway)
+    return await serve(gateway, stack)
+
+
+async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
+    """Everything the door needs, connected."""
     secrets = Secrets(settings.secret.get_secret_value())
     policies = PolicyFile(settings.rate_limits)
     plans = Plans.load(settings.plans)
@@ -57,7 +64,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     )
     redis = await stack.enter_async_context(_redis(settings))
     tenants = Tenants(db)
-    gateway = Gateway(
+    return Gateway(
         settings=settings,
         bus=bus,
         db=db,
@@ -70,6 +77,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         sessions=Sessions(redis, db),
         visitors=VisitorTokens(secrets),
         origins=Origins(bus),
+        policies=policies,
         limits=Limits(bus, policies),
         idempotency=Idempotency(redis, secrets),
         streams=Streams(settings.max_streams, settings.max_streams_per_ip),
@@ -82,16 +90,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         pages=Pages(),
         trusted=clientip.networks(settings.trusted_proxies),
     )
-    await bootstrap.run(gateway)
-    gateway.checks.update(bus=bus_check(bus), database=db.ready)
-    gateway.checks.update({name: _answers(bus, name) for name in NEEDED})
+
+
+async def serve(gateway: Gateway, stack: AsyncExitStack) -> Service:
+    """Open the door."""
+    gateway.checks.update(bus=bus_check(gateway.bus), database=gateway.db.ready)
+    gateway.checks.update({name: _answers(gateway.bus, name) for name in NEEDED})
     service = Service(
         "gateway",
         checks=gateway.checks,
         tasks={
             "revocations": gateway.keys.listen(),
             "key-use": gateway.keys.note_use(),
-            "policies": policies.watch(),
+            "policies": gateway.policies.watch(),
             "account-jobs": accounts.work(gateway),
         },
     )
@@ -125,7 +136,8 @@ async def _listen(gateway: Gateway, stack: AsyncExitStack) -> web.ServerRunner:
         reuse_port=settings.reuse_port or None,
     )
     await site.start()
-    log.info("listening", host=settings.host, port=runner.addresses[0][1])
+    gateway.port = runner.addresses[0][1]
+    log.info("listening", host=settings.host, port=gateway.port)
     return runner
 
 
