@@ -248,14 +248,14 @@ async def create(gateway: Gateway, call: Call, request: CreateAccount) -> Accoun
     return AccountCreated(account_id=account, api_key=key)
 
 
-async def list_all(gateway: Gateway, call: Call, request: Listing) -> Page[Account]:
+async def list_all(gateway: Gateway, _: Call, request: Listing) -> Page[Account]:
     async with gateway.db.system() as tx:
         rows = await store.page(tx, before=decode_cursor(request.cursor), limit=request.limit + 1)
     rows, pagination = cut(rows, request.limit)
     return Page(data=[_account(gateway, row) for row in rows], pagination=pagination)
 
 
-async def get_any(gateway: Gateway, call: Call, request: ById) -> Account:
+async def get_any(gateway: Gateway, _: Call, request: ById) -> Account:
     async with gateway.db.system() as tx:
         return _account(gateway, await store.get(tx, request.id))
 
@@ -278,14 +278,14 @@ async def change(gateway: Gateway, call: Call, request: ChangeAccount) -> Accoun
     return account
 
 
-async def delete(gateway: Gateway, call: Call, request: ById) -> Deletion:
+async def delete(gateway: Gateway, _: Call, request: ById) -> Deletion:
     async with gateway.db.system() as tx:
         if await store.get(tx, request.id) is None:
             raise NotFound
     return await _delete(gateway, request.id)
 
 
-async def any_job(gateway: Gateway, call: Call, request: ById) -> Job:
+async def any_job(gateway: Gateway, _: Call, request: ById) -> Job:
     async with gateway.db.system() as tx:
         row = await store.any_job(tx, request.id)
     if row is None:

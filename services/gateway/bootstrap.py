@@ -54,7 +54,7 @@ async def _first_owner(gateway: Gateway, tx: Tx, email: str, given: str) -> None
     )
     log.info("first_account_made", account=account, email=email)
     if not given:  # for the eyes of whoever starts it; never logged again
-        print(f"Login of the first owner, shown once: {email}  {password}", flush=True)
+        print(f"First owner's login, shown once: {email}  {password}", flush=True)  # noqa: T201
 
 
 async def _key(gateway: Gateway, tx: Tx, email: str, key: str) -> None:

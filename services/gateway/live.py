@@ -10,6 +10,7 @@ from aiohttp import web
 from libs.common.bus import Live
 from libs.common.calls import LIVE_EVENTS, ListLiveEvents
 from libs.common.calls.shapes import Request
+from libs.common.envelope import Endpoint
 from libs.common.errors import AppError, BadRequest
 from libs.common.frames import PING
 from services.gateway.call import Call
@@ -142,7 +143,7 @@ class _Watcher:
         )
 
 
-_LIVE_EVENTS = msgspec.structs.replace(LIVE_EVENTS, reply=msgspec.Raw)
+_LIVE_EVENTS = Endpoint(LIVE_EVENTS.subject, ListLiveEvents, msgspec.Raw)
 
 
 def _after(call: Call, given: int | None) -> int | None:

@@ -54,7 +54,7 @@ class Counter:
         held = int(self._now + self._before * (1 - passed / policy.window))
         return held, 0.0 if held < policy.limit else max(0.05, policy.window / policy.limit)
 
-    def add(self, _: Policy, now: float) -> None:
+    def add(self, _: Policy, __: float) -> None:
         self._now += 1
 
     def reset(self, policy: Policy, now: float) -> float:

@@ -288,7 +288,7 @@ async def create_user(gateway: Gateway, call: Call, request: CreateUser) -> Invi
         if row is None:
             raise EmailTaken
         if password_hash is None:
-            link = await _link(gateway, call, tx, account, row["id"], "invitation")
+            link = await _link(gateway, tx, account, row["id"], "invitation")
     call.target = row["id"]
     return InvitedUser(**_fields(row), invitation=_mailed(gateway, row["email"], link))
 
@@ -301,7 +301,7 @@ async def invite_again(gateway: Gateway, call: Call, request: ById) -> InvitedUs
             raise NotFound
         if row["status"] != "invited":
             raise BadRequest("This user has accepted already.")
-        link = await _link(gateway, call, tx, account, row["id"], "invitation")
+        link = await _link(gateway, tx, account, row["id"], "invitation")
     return InvitedUser(**_fields(row), invitation=_mailed(gateway, row["email"], link))
 
 
@@ -367,7 +367,7 @@ async def ask_reset(gateway: Gateway, call: Call, request: AskReset) -> Accepted
     async with gateway.db.system() as tx:
         row = await store.by_email(tx, email)
         if row is not None and row["status"] == "active" and gateway.mail.enabled:
-            link = await _link(gateway, call, tx, row["account_id"], row["id"], "reset")
+            link = await _link(gateway, tx, row["account_id"], row["id"], "reset")
             gateway.mail.send(
                 email,
                 "Set a new password",
@@ -409,7 +409,7 @@ async def _use_link(
     return await _enter(gateway, call, row)
 
 
-async def _link(gateway: Gateway, call: Call, tx: Tx, account: str, user: str, kind: str) -> str:
+async def _link(gateway: Gateway, tx: Tx, account: str, user: str, kind: str) -> str:
     token = secrets.token_urlsafe(32)
     lasts = INVITATION_LASTS if kind == "invitation" else RESET_LASTS
     await store.add_link(

@@ -66,10 +66,10 @@ class Protocol(RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: web.BaseRequest,  # noqa: ARG002
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002  # it quotes what was sent
     ) -> web.StreamResponse:
         """What aiohttp could not read, or what went wrong outside of our own handling."""
         error: AppError = MalformedRequest() if status < 500 else AppError()

@@ -9,11 +9,13 @@ from aiohttp import web
 
 from libs.common.calls.shapes import Request
 from libs.common.errors import NotFound
+from services.gateway import reference
 from services.gateway.call import Call
 from services.gateway.gateway import Gateway
 from services.gateway.pages import IMMUTABLE, SHORT
 
 READY_TIMEOUT = 3.0  # seconds
+DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 class AssetName(Request, frozen=True, kw_only=True):
@@ -46,15 +48,26 @@ async def _failing(gateway: Gateway) -> list[str]:
 
 
 @cache
-def _contract() -> bytes:
+def contract() -> dict[str, Any]:
+    """The contract, made once from the table this module is named in."""
     from services.gateway.openapi import document
     from services.gateway.routes import ROUTES
 
-    return msgspec.json.encode(document(ROUTES))
+    return document(ROUTES)
+
+
+@cache
+def _contract_json() -> bytes:
+    return msgspec.json.encode(contract())
+
+
+@cache
+def _reference() -> bytes:
+    return reference.page(contract()).encode()
 
 
 async def openapi(_: Gateway, call: Call, __: Any) -> web.Response:
-    body = await asyncio.to_thread(_contract)
+    body = await asyncio.to_thread(_contract_json)
     headers = {**call.headers, "Content-Type": "application/json", "Cache-Control": SHORT}
     return web.Response(body=body, headers=headers)
 
@@ -63,8 +76,15 @@ async def home(gateway: Gateway, call: Call, _: Any) -> web.Response:
     return await gateway.pages.serve(call, "site/index.html")
 
 
-async def docs(gateway: Gateway, call: Call, _: Any) -> web.Response:
-    return await gateway.pages.serve(call, "site/docs.html")
+async def docs(_: Gateway, call: Call, __: Any) -> web.Response:
+    """The contract as a page: no script, nothing from elsewhere."""
+    headers = {
+        **call.headers,
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": SHORT,
+        "Content-Security-Policy": DOCS_POLICY,
+    }
+    return web.Response(body=await asyncio.to_thread(_reference), headers=headers)
 
 
 async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:

@@ -102,9 +102,7 @@ class Api:
     def with_(self, key: str | None = None, **headers: str) -> "Api":
         return Api(self.base, self.http, self.key if key is None else key, self.headers | headers)
 
-    async def __call__(
-        self, method: str, path: str, json: Any = None, **options: Any
-    ) -> "Reply":
+    async def __call__(self, method: str, path: str, json: Any = None, **options: Any) -> "Reply":
         headers = {**self.headers, **options.pop("headers", {})}
         if self.key:
             headers.setdefault("Authorization", f"Bearer {self.key}")
