@@ -56,8 +56,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     parts = [
         f'<article id="{escape(operation["operationId"])}">',
         f"<h3>{escape(operation['summary'])}</h3>",
-        f'<p class="route"><b class="{method}">{method.upper()}</b> '
-        f"<code>{escape(path)}</code></p>",
+        f'<p class="route"><b>{method.upper()}</b> <code>{escape(path)}</code></p>',
     ]
     if "description" in operation:
         parts.append(f"<p>{escape(operation['description'])}</p>")
