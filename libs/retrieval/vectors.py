@@ -284,6 +284,17 @@ class VectorStore:
             if offset is None:
                 return
 
+    async def present(self, in_: Collection, ids: Sequence[str]) -> set[str]:
+        """Which of these points are there."""
+        found: set[str] = set()
+        for start in range(0, len(ids), 1000):
+            with _away():
+                records = await self._client.retrieve(
+                    in_.name, list(ids[start : start + 1000]), with_payload=False
+                )
+            found |= {str(record.id) for record in records}
+        return found
+
     async def count(self, in_: Collection, account: str, chatbot: str | None) -> int:
         with _away():
             found = await self._client.count(

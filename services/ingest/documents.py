@@ -8,7 +8,7 @@ import msgspec
 from libs.retrieval.embed import Embedder
 from services.ingest.chunk import Chunk, chunks, question_chunks
 from services.ingest.extract.blocks import Extracted, ExtractionFailed, no_text
-from services.ingest.simhash import simhash
+from services.ingest.simhash import numbers, simhash
 
 MOST_CHUNKS = 50_000  # of one item
 
@@ -20,6 +20,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     chunks: list[Chunk]
     digest: bytes
     fingerprint: int | None = None  # near-duplicates differ in few bits
+    numbers: int | None = None  # of all numbers in it, in order of size
     size: int
     url: str | None = None
     etag: str | None = None
@@ -49,6 +50,7 @@ async def from_extracted(extracted: Extracted, title: str, embedder: Embedder) -
             chunks=found,
             digest=digest_of(title, texts),
             fingerprint=simhash(" ".join(texts)),
+            numbers=numbers(" ".join(texts)),
             size=sum(len(text.encode("utf-8", "replace")) for text in texts),
         )
 

@@ -21,7 +21,7 @@ from libs.retrieval.vectors import NewPoint, VectorStore
 from services.ingest.documents import Document
 from services.ingest.faults import reached
 from services.ingest.notices import Notices
-from services.ingest.store import work
+from services.ingest.store import checks, work
 from services.ingest.store.rows import ChunkRow, ItemRow, new_chunk_row
 from services.ingest.targets import Target, Targets
 
@@ -74,6 +74,15 @@ class Indexer:
             points = await asyncio.to_thread(_points, item, part, vectors, state=state)
             await self._store.write(target.collection, points)
 
+    async def restore(self, target: Target, item: ItemRow, rows: Sequence[ChunkRow]) -> None:
+        """Points of a found generation that the store has lost."""
+        known = (await self._known(item, [target], list(rows)))[0]
+        await self.write(target, item, rows, known, state="live")
+        undone = [row.ordinal for row in rows if row.hash not in known]
+        if undone:
+            async with self._db.transaction(item.account_id) as tx:
+                await checks.undo_dense(tx, item.account_id, item.id, item.generation, undone)
+
     async def _switch(
         self, item: ItemRow, targets: list[Target], document: Document, rows: list[ChunkRow]
     ) -> ItemRow:
@@ -98,6 +107,7 @@ class Indexer:
                 size=document.size,
                 content_hash=document.digest,
                 simhash=document.fingerprint,
+                numbers=document.numbers,
                 etag=document.etag,
                 last_modified=document.last_modified,
                 semantic="done" if all(row.dense for row in rows) else "pending",

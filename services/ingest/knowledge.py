@@ -26,7 +26,7 @@ from libs.common.calls import (
 from libs.common.db import Database, Tx
 from libs.common.envelope import Context
 from libs.common.errors import BadRequest, Conflict, NotFound
-from libs.common.ids import new_id
+from libs.common.ids import is_id, new_id
 from libs.common.netguard import AddressGuard
 from libs.retrieval.passages import point_id
 from services.ingest.crawl.rules import CrawlOptions
@@ -215,7 +215,7 @@ class Knowledge:
                 raise ItemNotFound
             await items.add_removals(tx, context.account, rows)
             await items.delete(tx, context.account, [row.id for row in rows])
-        self._removals.wake()
+        await self._removals.now()
 
     async def _chatbot(self, context: Context, id: str) -> None:
         """Raises what chat answers when there is no such chatbot in this account."""
@@ -256,7 +256,7 @@ def _values(request: CreateItem, guard: AddressGuard) -> dict[str, Any]:
         values.setdefault("title", request.source)
         return values
     if request.type == "document":
-        if not request.source:
+        if not request.source or not is_id(request.source, "up"):
             raise BadRequest("A document item needs the upload's id in source.")
         return values | {"content": {"filename": request.title or request.source}}
     content = _content(request.type, request.content, request.source)

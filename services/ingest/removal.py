@@ -17,6 +17,7 @@ from services.ingest.sources import upload_key
 from services.ingest.store import work
 
 BATCH = 200
+NOW_TIMEOUT = 5.0  # seconds
 INTERVAL = 2.0  # seconds between two looks
 
 
@@ -29,6 +30,15 @@ class Removals:
 
     def wake(self) -> None:
         self._wake.set()
+
+    async def now(self) -> None:
+        """Carry out what is due before going on; what fails is done later."""
+        try:
+            async with asyncio.timeout(NOW_TIMEOUT):
+                await self.carry_out()
+        except (AppError, TimeoutError, OSError) as exc:
+            log.warning("removal_later", reason=str(exc))
+            self.wake()
 
     async def run(self) -> None:
         """Carry out what is due, until cancelled."""

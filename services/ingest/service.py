@@ -17,6 +17,8 @@ from libs.common.outbox import Outbox
 from libs.retrieval.embedders import QueryEmbedders
 from libs.retrieval.search import RetrievalSettings, Retriever
 from libs.retrieval.vectors import VectorStore
+from services.ingest.crawl.crawler import Crawler
+from services.ingest.crawl.schedule import Schedule
 from services.ingest.dense import Dense
 from services.ingest.erasure import Erasure
 from services.ingest.extract.pool import Extractor
@@ -24,7 +26,9 @@ from services.ingest.handlers import DELETIONS, Handlers
 from services.ingest.indexing import Indexer
 from services.ingest.jobs import Jobs
 from services.ingest.knowledge import Knowledge
+from services.ingest.migration import Migration
 from services.ingest.notices import Notices
+from services.ingest.reconcile import Reconciler
 from services.ingest.removal import Removals
 from services.ingest.sources import Sources
 from services.ingest.targets import Targets
@@ -62,10 +66,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     indexer = Indexer(db, store, targets, notices)
     sources = Sources(fetcher, blobs, extractor, targets.configured)
     removals = Removals(db, store, blobs)
+    crawler = Crawler(db, sources, indexer, notices, removals=removals, delay=settings.crawl_delay)
     jobs = Workers(
         db, bus, Jobs(db, sources, indexer, notices).run, size=settings.ingest_workers, crawls=False
     )
+    crawls = Workers(db, bus, crawler.run, size=settings.ingest_crawls, crawls=True)
     dense = Dense(db, store, targets, notices)
+    reconciler = Reconciler(db, store, targets, indexer, every=settings.reconcile_seconds)
     knowledge = Knowledge(
         db, bus, notices, removals, fetcher.guard, max_pages=settings.crawl_max_pages
     )
@@ -73,7 +80,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     await handlers.serve(bus)
 
     async def drain(grace: float) -> None:
-        await asyncio.gather(jobs.drain(grace), bus.stop_serving(grace))
+        await asyncio.gather(jobs.drain(grace), crawls.drain(grace), bus.stop_serving(grace))
 
     embedding = {f"dense-{number}": dense.run() for number in range(1 + settings.embed_threads)}
     return Service(
@@ -85,7 +92,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
             "outbox": outbox.relay(),
             "jobs": jobs.listen(),
             "jobs-look": jobs.look(),
+            "crawls": crawls.listen(),
+            "crawls-look": crawls.look(),
             "removals": removals.run(),
+            "reconcile": reconciler.run(),
+            "model-change": Migration(db, store, targets, indexer, dense).run(),
+            "schedule": Schedule(db, notices).run(),
             "deletions": consume(bus, DELETIONS, handlers.deleted),
             **embedding,
         },

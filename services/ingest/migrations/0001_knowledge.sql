@@ -30,6 +30,7 @@ create table items (
   version integer not null default 0,          -- counts what its owner asked for
   content_hash bytea,
   simhash bigint,
+  numbers bigint,
   etag text,
   last_modified text,
   url text,                                     -- where redirects and canonical links led
@@ -87,6 +88,7 @@ create table pages (
   account_id text not null,
   crawl_id text not null references items on delete cascade,
   url text not null,
+  seq bigint generated always as identity,
   depth integer not null,
   run integer not null,
   state text not null default 'waiting'
@@ -95,6 +97,7 @@ create table pages (
   tries integer not null default 0,
   due_at timestamptz not null default now(),
   reason text,
+  links text[] not null default '{}',           -- what it led to, for when it is not sent again
   primary key (crawl_id, url)
 );
 create index pages_waiting on pages (crawl_id, due_at) where state in ('waiting', 'taken');

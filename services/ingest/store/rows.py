@@ -41,6 +41,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     content_hash: "builtins.bytes | None"
     simhash: int | None
+    numbers: int | None
     etag: str | None
     last_modified: str | None
     url: str | None
@@ -86,7 +87,7 @@ ITEM_COLUMNS: LiteralString = (
     "id, account_id, chatbot_id, type, source, title, own_title, content, status, stage, "
     "semantic, found, fetched, indexed, failed, chunks, bytes, error_code, "
     "error_message, attempts, crashes, refresh, refresh_at, parent_id, generation, "
-    "building, version, content_hash, simhash, etag, last_modified, url, options, run, "
+    "building, version, content_hash, simhash, numbers, etag, last_modified, url, options, run, "
     "missed, cancelled, lease, lease_until, due_at, created_at, updated_at, indexed_at"
 )
 

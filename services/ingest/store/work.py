@@ -22,24 +22,31 @@ _DUE = (
 )
 
 
+# The pages of a crawl that is at work are that crawl's.
+_NO_CRAWL = (
+    "type <> 'crawl' and (parent_id is null or not exists (select 1 from items p"
+    " where p.id = i.parent_id and p.status in ('pending', 'processing')))"
+)
+
+
 async def claim(tx: Tx, lease: str, seconds: float, *, crawls: bool) -> ItemRow | None:
     """The next due item, now ours for ``seconds``; fair between accounts.
 
     The account with the fewest items in work comes first, then the one that waits longest; so
     however much one account queues, another's item is next but a few.
     """
-    kind = "type = 'crawl'" if crawls else "type <> 'crawl'"
+    kind = "type = 'crawl'" if crawls else _NO_CRAWL
     cursor = await tx.execute(
         f"""
         with recursive waiting as (
-          (select account_id from items where {_DUE} and {kind} order by account_id limit 1)
+          (select i.account_id from items i where {_DUE} and {kind} order by i.account_id limit 1)
           union all
           select (select i.account_id from items i where {_DUE} and {kind}
                   and i.account_id > w.account_id order by i.account_id limit 1)
           from waiting w where w.account_id is not null
         ), running as (
-          select account_id, count(*) as n from items
-          where lease is not null and lease_until > now() and {kind} group by account_id
+          select i.account_id, count(*) as n from items i
+          where i.lease is not null and i.lease_until > now() and {kind} group by i.account_id
         ), next as (
           select first.id from waiting w
           cross join lateral (
@@ -109,6 +116,16 @@ async def put_back(tx: Tx, account: str, id: str, lease: str, delay: float) -> N
     )
 
 
+async def make_room(tx: Tx, account: str, id: str, lease: str) -> None:
+    """Go to the end of the line; that is no failed attempt."""
+    await tx.execute(
+        "update items set status = 'pending', stage = 'queued', lease = null, lease_until = null,"
+        " attempts = 0, due_at = now(), updated_at = now()"
+        " where account_id = %s and id = %s and lease = %s",
+        (account, id, lease),
+    )
+
+
 async def fail(
     tx: Tx, account: str, id: str, lease: str, code: str, message: str
 ) -> ItemRow | None:
@@ -155,6 +172,7 @@ async def finish(
     size: int,
     content_hash: bytes,
     simhash: int | None,
+    numbers: int | None,
     etag: str | None,
     last_modified: str | None,
     semantic: str,
@@ -163,7 +181,7 @@ async def finish(
     cursor = await tx.execute(
         "update items set status = 'ready', stage = 'ready', generation = %(generation)s,"
         " title = %(title)s, url = %(url)s, chunks = %(chunks)s, bytes = %(size)s,"
-        " content_hash = %(hash)s, simhash = %(simhash)s, etag = %(etag)s,"
+        " content_hash = %(hash)s, simhash = %(simhash)s, numbers = %(numbers)s, etag = %(etag)s,"
         " last_modified = %(modified)s, semantic = %(semantic)s, error_code = null,"
         " error_message = null, found = 1, fetched = 1, indexed = 1, failed = 0, missed = 0, crashes = 0,"
         " lease = null, lease_until = null, indexed_at = now(), updated_at = now(),"
@@ -179,6 +197,7 @@ async def finish(
             "size": size,
             "hash": content_hash,
             "simhash": simhash,
+            "numbers": numbers,
             "etag": etag,
             "modified": last_modified,
             "semantic": semantic,
@@ -281,7 +300,23 @@ async def release_dense(tx: Tx, account: str, id: str, lease: str) -> ItemRow | 
         (account, id, lease),
     )
     row = await cursor.fetchone()
-    return item_row(row) if row else None
+    if row is None:
+        return None
+    item = item_row(row)
+    if item.parent_id is not None and item.semantic == "done":
+        await settle_parent(tx, account, item.parent_id)
+    return item
+
+
+async def settle_parent(tx: Tx, account: str, id: str) -> None:
+    """A crawl is found by meaning once all its pages are."""
+    await tx.execute(
+        "update items set semantic = 'done' where account_id = %(account)s and id = %(id)s"
+        " and status = 'ready' and not exists (select 1 from items page where"
+        " page.account_id = %(account)s and page.parent_id = %(id)s"
+        " and page.semantic = 'pending' and page.generation > 0)",
+        {"account": account, "id": id},
+    )
 
 
 async def cached(tx: Tx, account: str, model: str, hashes: Sequence[bytes]) -> dict[bytes, bytes]:

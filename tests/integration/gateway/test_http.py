@@ -55,7 +55,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
         {"data": b'{"name": ' + b"[" * 90 + b"]" * 90 + b"}"},
         400,
         "malformed_json",
-    ),  # fmt: skip
+    ),
     ("POST", "/api/chatbots", {"data": b"[]"}, 400, "invalid_request"),
     ("POST", "/api/chatbots", {"data": b""}, 400, "invalid_request"),
     ("POST", "/api/chatbots", {"data": b'{"name": 5}'}, 400, "invalid_request"),
@@ -67,7 +67,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
         {"data": b'{"name": "x", "widget": {"enbled": true}}'},
         400,
         "unknown_field",
-    ),  # fmt: skip
+    ),
     ("POST", "/api/chatbots?name=x", {"data": b'{"name": "x"}'}, 400, "unknown_field"),
     (
         "POST",
@@ -75,7 +75,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
         {"data": b'{"name": "' + b"x" * (1 << 20) + b'"}'},
         413,
         "payload_too_large",
-    ),  # fmt: skip
+    ),
     ("GET", "/api/chatbots?limit=0", {}, 400, "invalid_request"),
     ("GET", "/api/chatbots?limit=101", {}, 400, "invalid_request"),
     ("GET", "/api/chatbots?limit=x", {}, 400, "invalid_request"),
@@ -89,9 +89,9 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
         {},
         400,
         "invalid_request",
-    ),  # fmt: skip
+    ),
     ("POST", "/api/knowledge/upload", {"data": b"{}"}, 415, "unsupported_media_type"),
-]  # fmt: skip
+]
 
 
 async def test_every_refusal_has_the_one_shape(api: Api) -> None:
@@ -175,7 +175,7 @@ HOSTILE = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello over TLS\r\n\r\n",
     b"NONSENSE\r\n\r\n",
     b"POST /api/chatbots HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-]  # fmt: skip
+]
 
 
 async def test_what_is_not_a_proper_request_gets_a_proper_refusal(world: World) -> None:

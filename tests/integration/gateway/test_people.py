@@ -229,7 +229,7 @@ async def test_every_change_is_in_the_audit_log(world: World) -> None:
 
 
 async def test_a_plans_limits_are_held(world: World) -> None:
-    account, _ = await world.account_of("free")
+    _account, _ = await world.account_of("free")
     operator = world.api.with_(OPERATOR)
     made = await operator.post(
         "/api/accounts",
@@ -276,7 +276,7 @@ async def test_an_account_is_deleted_with_all_its_data(world: World) -> None:
         assert time.monotonic() < end, job
         await asyncio.sleep(0.2)
         job = (await operator.get(f"/api/accounts/jobs/{deletion.body['job']}")).body
-    assert {e for e in erased} == {(s, account) for s in ("chat", "knowledge", "webhooks")}
+    assert set(erased) == {(s, account) for s in ("chat", "knowledge", "webhooks")}
     async with world.gateway.db.system() as tx:
         for table in ("users", "keys", "audit"):
             rows = await tx.execute(

@@ -50,7 +50,7 @@ async def test_an_upload_is_ready_and_found(ingest: Any, kind: str) -> None:
         "pdf": lambda: pdf([("Warranty", text), ("Returns", "Send it back within 14 days.")]),
         "docx": lambda: docx([("Warranty", text), ("Returns", "Send it back within 14 days.")]),
         "txt": text.encode,
-        "md": lambda: f"# Warranty\n\n{text}\n\n## Returns\n\nWithin 14 days.\n".encode(),
+        "md": f"# Warranty\n\n{text}\n\n## Returns\n\nWithin 14 days.\n".encode,
     }[kind]()
     item = await ingest.upload(f"manual.{kind}", data)
     done = await ingest.done(item.id)

@@ -131,6 +131,6 @@ async def test_a_large_window_stays_small_and_is_trimmed_at_once(
     charge = Charge("api", somebody, policy, 5_000)
     assert (await clocked.charge([charge]))[0].allowed
     assert not (await hit(clocked, somebody, policy, "api")).allowed
-    assert await redis.memory_usage(charge.key) < 5_000 * 12
+    assert (await redis.memory_usage(charge.key) or 0) < 5_000 * 12
     await clocked.at(1_000_060)
     assert (await hit(clocked, somebody, policy, "api")).limits[0].remaining == 4_999
