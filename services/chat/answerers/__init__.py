@@ -1,0 +1,1 @@
+"""Who writes an answer: a model, or the knowledge itself."""

@@ -1,0 +1,278 @@
+"""Answers written by a model through Anthropic's Messages API, streamed.
+
+The SDK's raw event stream over its aiohttp transport: its helpers cost more than all the rest
+of an answer. Retries on 408, 409, 429, 5xx and 529 are the SDK's own; then the fallback model is
+tried, as long as nothing was shown.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anthropic
+import msgspec
+from anthropic import AsyncAnthropic, DefaultAioHttpClient
+
+from libs.common.telemetry import log, span
+from libs.retrieval.passages import Passage
+from services.chat import metrics
+from services.chat.answerers import prompts
+from services.chat.answerers.citations import Citations
+from services.chat.answerers.port import Delta, Ending, Question
+from services.chat.answerers.quotes import one_per_item, sentences, source
+
+MAX_TOKENS = 1024  # of an answer
+MAX_ROUNDS = 4  # of tool use
+RETRIES = 2
+TIMEOUT = 60.0  # seconds for one call of the model
+
+
+class AnswerFailed(Exception):
+    """The model could not be had, or broke off. ``code`` is for the visitor's frame."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Prices(msgspec.Struct, frozen=True):
+    """US dollars a million tokens."""
+
+    input: float = 3.0
+    output: float = 15.0
+    cache_read: float = 0.3
+    cache_write: float = 3.75
+
+
+class Usage:
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+        self.input = self.output = 0
+        self.cost = 0.0
+
+    def started(self, usage: Any) -> None:
+        read = getattr(usage, "cache_read_input_tokens", 0) or 0
+        write = getattr(usage, "cache_creation_input_tokens", 0) or 0
+        plain = usage.input_tokens or 0
+        self.input += plain + read + write
+        self.cost += (
+            plain * self._prices.input
+            + read * self._prices.cache_read
+            + write * self._prices.cache_write
+        ) / 1e6
+
+    def wrote(self, tokens: int) -> None:
+        self.output += tokens
+        self.cost += tokens * self._prices.output / 1e6
+
+
+class _Round(msgspec.Struct):
+    """What one call of the model came to."""
+
+    content: list[dict[str, Any]] = []
+    stop: str | None = None
+
+
+class ClaudeAnswerer:
+    def __init__(
+        self, client: AsyncAnthropic, models: tuple[str, ...], prices: Prices | None = None
+    ) -> None:
+        self._client = client
+        self._models = models
+        self._prices = prices or Prices()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, key: str, base_url: str | None, models: tuple[str, ...], prices: Prices
+    ) -> AsyncIterator["ClaudeAnswerer"]:
+        async with AsyncAnthropic(
+            api_key=key,
+            base_url=base_url,
+            max_retries=RETRIES,
+            timeout=TIMEOUT,
+            http_client=DefaultAioHttpClient(),
+        ) as client:
+            yield cls(client, models, prices)
+
+    async def answer(self, question: Question) -> AsyncIterator[Delta | Ending]:
+        """Raises `AnswerFailed`."""
+        usage = Usage(self._prices)
+        known = list(question.passages)
+        citations = Citations()
+        messages = prompts.messages(question)
+        shown = False
+        for _ in range(MAX_ROUNDS):
+            made = _Round()
+            async for text in self._call(question, messages, made, usage, shown=shown):
+                clean = citations.feed(text)
+                if clean:
+                    shown = True
+                    yield Delta(clean)
+            calls = [block for block in made.content if block["type"] == "tool_use"]
+            if made.stop != "tool_use" or not calls:
+                break
+            handed = next((c for c in calls if c["name"] == "escalate_to_human"), None)
+            if handed is not None:
+                if rest := citations.flush():
+                    yield Delta(rest)
+                yield _handed_over(handed["input"], usage)
+                return
+            messages.append({"role": "assistant", "content": made.content})
+            results = [await _search(call, question, known) for call in calls]
+            messages.append({"role": "user", "content": results})
+        if rest := citations.flush():
+            yield Delta(rest)
+        sources = _sources(known, citations.cited)
+        yield Ending(
+            finish="complete" if sources else "no_answer",
+            sources=sources,
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cost_usd=usage.cost,
+        )
+
+    async def _call(
+        self,
+        question: Question,
+        messages: list[dict[str, Any]],
+        made: _Round,
+        usage: Usage,
+        *,
+        shown: bool,
+    ) -> AsyncIterator[str]:
+        """One call of the model; of the fallback when the first can't be had at all."""
+        for last, model in _with_last(self._models):
+            started = time.perf_counter()
+            outcome = "failed"
+            try:
+                with span("llm.messages", attributes={"gen_ai.request.model": model}):
+                    async for text in self._stream(model, question, messages, made, usage):
+                        shown = True
+                        yield text
+                outcome = "done"
+                return
+            except anthropic.APIError as exc:
+                log.warning("model_failed", model=model, error=type(exc).__name__, shown=shown)
+                if shown or last:
+                    raise _failed(exc) from exc
+                made.content.clear()
+            finally:
+                metrics.LLM_SECONDS.labels(outcome).observe(time.perf_counter() - started)
+
+    async def _stream(
+        self,
+        model: str,
+        question: Question,
+        messages: list[dict[str, Any]],
+        made: _Round,
+        usage: Usage,
+    ) -> AsyncIterator[str]:
+        stream: Any = await self._client.messages.create(
+            model=model,
+            max_tokens=MAX_TOKENS,
+            system=prompts.system(question),  # pyright: ignore[reportArgumentType]
+            messages=messages,  # pyright: ignore[reportArgumentType]
+            tools=prompts.TOOLS,  # pyright: ignore[reportArgumentType]
+            stream=True,
+        )
+        arguments = ""
+        ended = False
+        async for event in stream:
+            kind = event.type
+            if kind == "content_block_delta":
+                if event.delta.type == "text_delta":
+                    made.content[-1]["text"] += event.delta.text
+                    yield event.delta.text
+                elif event.delta.type == "input_json_delta":
+                    arguments += event.delta.partial_json
+            elif kind == "content_block_start":
+                made.content.append(_block(event.content_block))
+                arguments = ""
+            elif kind == "content_block_stop":
+                if made.content[-1]["type"] == "tool_use":
+                    made.content[-1]["input"] = _arguments(arguments)
+            elif kind == "message_start":
+                usage.started(event.message.usage)
+            elif kind == "message_delta":
+                made.stop = event.delta.stop_reason
+                usage.wrote(event.usage.output_tokens or 0)
+            elif kind == "message_stop":
+                ended = True
+        if not ended:
+            raise AnswerFailed("model_broke_off", "The model's answer broke off.")
+
+
+def _with_last(models: tuple[str, ...]) -> list[tuple[bool, str]]:
+    return [(number == len(models) - 1, model) for number, model in enumerate(models)]
+
+
+def _block(block: Any) -> dict[str, Any]:
+    if block.type == "tool_use":
+        return {"type": "tool_use", "id": block.id, "name": block.name, "input": {}}
+    return {"type": "text", "text": getattr(block, "text", "")}
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+async def _search(
+    call: dict[str, Any], question: Question, known: list[Passage]
+) -> dict[str, Any]:
+    """The result of a search: further passages, numbered on; only those above the floor."""
+    query = str(call["input"].get("query", ""))[:2000]
+    text = "Nothing was found."
+    if call["name"] == "search_knowledge" and query:
+        found = await question.search(query)
+        fresh = [p for p in found.passages if all(p.id != k.id for k in known)]
+        if found.answerable and fresh:
+            text = prompts.passages(fresh, first=len(known) + 1)
+            known.extend(fresh)
+    return {"type": "tool_result", "tool_use_id": call["id"], "content": text}
+
+
+def _handed_over(arguments: dict[str, Any], usage: Usage) -> Ending:
+    return Ending(
+        finish="escalated",
+        reason=str(arguments.get("reason") or "")[:500],
+        summary=str(arguments.get("summary") or "")[:1000],
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cost_usd=usage.cost,
+    )
+
+
+def _sources(known: list[Passage], cited: dict[int, str]) -> list[Any]:
+    """The passages that were cited, each with the sentence that supports the statement."""
+    found = [
+        source(known[number - 1], _quote(known[number - 1].text, statement))
+        for number, statement in cited.items()
+        if 1 <= number <= len(known)
+    ]
+    return one_per_item(found)
+
+
+def _quote(text: str, statement: str) -> str:
+    said = set(statement.casefold().split())
+
+    def shared(sentence: str) -> int:
+        return len(said & set(sentence.casefold().split()))
+
+    return max(sentences(text) or [text], key=shared)
+
+
+def _failed(exc: anthropic.APIError) -> AnswerFailed:
+    if isinstance(exc, anthropic.RateLimitError):
+        return AnswerFailed("model_busy", "The model takes no more requests at the moment.")
+    if isinstance(exc, anthropic.APIStatusError) and exc.status_code == 529:
+        return AnswerFailed("model_busy", "The model is overloaded at the moment.")
+    if isinstance(exc, anthropic.APITimeoutError):
+        return AnswerFailed("model_timeout", "The model did not answer in time.")
+    return AnswerFailed("model_unavailable", "The model could not be reached.")

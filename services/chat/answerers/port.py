@@ -1,0 +1,53 @@
+"""The port between an answer in flight and whoever writes it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from libs.common.calls import Chatbot, Source
+from libs.retrieval.passages import Passage, Passages
+
+Search = Callable[[str], Awaitable[Passages]]
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One earlier message of the conversation."""
+
+    by: Literal["visitor", "bot", "person"]
+    text: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be answered, and from what. ``passages`` passed the relevance floor."""
+
+    chatbot: Chatbot
+    language: str
+    text: str
+    history: Sequence[Turn]
+    passages: Sequence[Passage]
+    search: Search
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A piece of the answer's text."""
+
+    text: str
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """The last thing an answerer says."""
+
+    finish: Literal["complete", "no_answer", "escalated"] = "complete"
+    sources: list[Source] = []
+    reason: str = ""  # of an escalation
+    summary: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class Answerer(Protocol):
+    """Writes one answer: deltas, then one ending. Raises `AnswerFailed`."""
+
+    def answer(self, question: Question) -> AsyncIterator[Delta | Ending]: ...

@@ -1,0 +1,232 @@
+"""Answers in flight: claimed by lease, written apart from the request, taken over from the dead.
+
+An answer is accepted when its row is. Some process claims it, shows frames as they come, keeps
+what was shown, and at the end stores the message, its events and the end of the answer in one
+transaction; only then the last frame is shown. Who dies in between loses the lease: if nothing
+was shown another starts over, else the answer ends with an error frame that says so.
+"""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from contextlib import suppress
+
+from libs.common import streams
+from libs.common.bus import Bus
+from libs.common.db import Database
+from libs.common.errors import AppError
+from libs.common.frames import Frame
+from libs.common.ids import new_id
+from libs.common.telemetry import log, span
+from services.chat import metrics
+from services.chat.answerers.claude import AnswerFailed
+from services.chat.sheet import Sheet
+from services.chat.store import answers
+from services.chat.store.answers import AnswerRow
+from services.chat.writing import ConversationGone, LostLease, Writer
+
+SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
+RENEW_INTERVAL = 0.8  # seconds; leases last 3
+SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
+LONGEST = 150.0  # seconds an answer may take
+MAX_ATTEMPTS = 4
+FINISH_TIMEOUT = 45.0  # seconds to store the end while the database is away
+
+
+class Runner:
+    def __init__(
+        self, db: Database, bus: Bus, writer: Writer, *, slots: int, slots_an_account: int
+    ) -> None:
+        self._db = db
+        self._bus = bus
+        self._writer = writer
+        self._slots = slots
+        self._account_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(slots_an_account)
+        )
+        self._owner = new_id("job")
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._stop: set[str] = set()
+        self._wanted: asyncio.Queue[str] = asyncio.Queue(10_000)
+        self._wake = asyncio.Event()
+        self._draining = False
+
+    # -- starting ----------------------------------------------------------------------------
+
+    def start(self, answer: str) -> None:
+        """Begin at once, where there is room; the sweep finds it otherwise."""
+        if not self._draining and not self._wanted.full():
+            self._wanted.put_nowait(answer)
+
+    async def starts(self) -> None:
+        """Claim what was just asked, until cancelled."""
+        while True:
+            answer = await self._wanted.get()
+            if len(self._running) < self._slots:
+                self._bus.spawn(self._claim(1, only=answer))
+
+    async def sweeps(self) -> None:
+        """Claim what nobody works on, until cancelled."""
+        while True:
+            free = self._slots - len(self._running)
+            if free > 0 and not self._draining:
+                await self._claim(min(free, 50))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_INTERVAL * random.uniform(0.8, 1.2)):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _claim(self, limit: int, only: str | None = None) -> None:
+        try:
+            async with self._db.system() as tx:
+                claimed = await answers.claim(tx, self._owner, limit, only)
+        except AppError as exc:
+            log.warning("answers_not_claimed", reason=exc.message)
+            return
+        for answer in claimed:
+            if answer.id not in self._running:
+                task = asyncio.create_task(self._run(answer), name=answer.id)
+                self._running[answer.id] = task
+                metrics.RUNNING.set(len(self._running))
+                task.add_done_callback(lambda _, id=answer.id: self._done(id))
+
+    def _done(self, answer: str) -> None:
+        self._running.pop(answer, None)
+        self._stop.discard(answer)
+        metrics.RUNNING.set(len(self._running))
+        self._wake.set()  # the next question of this conversation may wait
+
+    # -- holding -----------------------------------------------------------------------------
+
+    async def renewals(self) -> None:
+        """Renew the leases of what runs here, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL)
+            running = list(self._running)
+            if not running:
+                continue
+            try:
+                async with self._db.system() as tx:
+                    held = await answers.renew(tx, self._owner, running)
+            except AppError as exc:
+                log.warning("leases_not_renewed", reason=exc.message)
+                continue
+            self._stop.update(id for id, asked in held.items() if asked)
+
+    def stop(self, answer: str) -> None:
+        """End an answer early, if it is written here."""
+        if answer in self._running:
+            self._stop.add(answer)
+
+    async def drain(self, grace: float) -> None:
+        """Take no more, finish what runs, give back what was not begun."""
+        self._draining = True
+        running = list(self._running.values())
+        if running:
+            await asyncio.wait(running, timeout=max(grace - 3, 1))
+        left = list(self._running.items())
+        for _, task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait([task for _, task in left], timeout=3)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    async def _run(self, answer: AnswerRow) -> None:
+        sheet = Sheet(self._bus, answer.id, answer.conversation_id)
+        try:
+            async with self._account_slots[answer.account_id], asyncio.timeout(LONGEST):
+                with span("chat.answer"):
+                    await self._answer(answer, sheet)
+        except (LostLease, ConversationGone) as exc:
+            log.info("answer_left", answer=answer.id, reason=type(exc).__name__)
+        except asyncio.CancelledError:
+            await self._give_up(answer, sheet)
+            raise
+        except AnswerFailed as exc:
+            await self._fail(answer, sheet, exc.code, str(exc))
+        except TimeoutError:
+            await self._fail(answer, sheet, "timeout", "The answer took too long.")
+        except AppError as exc:
+            await self._fail(answer, sheet, exc.wire_code, exc.message)
+        except Exception as exc:
+            log.error("answer_crashed", answer=answer.id, exc_info=exc)
+            await self._fail(answer, sheet, "internal", "Something went wrong on our side.")
+
+    async def _answer(self, answer: AnswerRow, sheet: Sheet) -> None:
+        if answer.attempts > 1:
+            metrics.TAKEN_OVER.inc()
+            shown = await self._shown(answer)
+            if shown:
+                sheet.resume(shown)
+                raise AnswerFailed("interrupted", "The answer was interrupted; please ask again.")
+            if answer.attempts > MAX_ATTEMPTS:
+                raise AnswerFailed("interrupted", "The answer failed too often; please ask again.")
+        if answer.stop_requested:
+            self._stop.add(answer.id)
+        saved = time.monotonic()
+        writing = self._writer.write(answer, sheet)
+        async for _ in writing:
+            if answer.id in self._stop:
+                await writing.aclose()
+                await self._writer.stopped(answer, sheet, self._owner)
+                return
+            if time.monotonic() - saved > SAVE_INTERVAL:
+                saved = time.monotonic()
+                await self._save(answer, sheet)
+        await self._finish(answer, sheet)
+
+    async def _shown(self, answer: AnswerRow) -> list[str]:
+        """Every frame that a reader may have seen of an answer whose writer died."""
+        shown = dict(enumerate(answer.frames, start=1))
+        try:
+            for message in await self._bus.replay(streams.ANSWERS, f"answers.{answer.id}"):
+                frame = Frame.from_bus(message.data)
+                shown.setdefault(frame.n, frame.data.decode())
+        except AppError as exc:
+            log.warning("frames_not_replayed", answer=answer.id, reason=exc.message)
+        return [shown[n] for n in range(1, len(shown) + 1) if n in shown]
+
+    async def _save(self, answer: AnswerRow, sheet: Sheet) -> None:
+        try:
+            async with self._db.transaction(answer.account_id) as tx:
+                await answers.show(tx, answer.account_id, self._owner, answer.id, sheet.frames)
+        except AppError as exc:
+            log.warning("answer_not_saved", answer=answer.id, reason=exc.message)
+
+    async def _finish(self, answer: AnswerRow, sheet: Sheet) -> None:
+        """Store the end, however long the database is away (within reason)."""
+        end = time.monotonic() + FINISH_TIMEOUT
+        while True:
+            try:
+                await self._writer.finish(answer, sheet, self._owner)
+                return
+            except AppError as exc:
+                if exc.wire_status != 503 or time.monotonic() > end:
+                    raise
+                await asyncio.sleep(random.uniform(0.2, 0.5))
+
+    async def _fail(self, answer: AnswerRow, sheet: Sheet, code: str, message: str) -> None:
+        log.warning("answer_failed", answer=answer.id, code=code, shown=len(sheet.frames))
+        end = time.monotonic() + FINISH_TIMEOUT
+        while time.monotonic() < end:
+            try:
+                await self._writer.failed(answer, sheet, self._owner, code, message)
+                return
+            except LostLease:
+                return
+            except AppError as exc:
+                log.warning("answer_not_ended", answer=answer.id, reason=exc.message)
+                await asyncio.sleep(random.uniform(0.2, 0.5))
+
+    async def _give_up(self, answer: AnswerRow, sheet: Sheet) -> None:
+        """We are stopping: what was shown ends here, the rest is another's to start."""
+        with suppress(AppError):
+            if sheet.frames:
+                await self._writer.failed(
+                    answer, sheet, self._owner, "interrupted", "The answer was interrupted."
+                )
+                return
+            async with self._db.system() as tx:
+                await answers.release(tx, self._owner, [answer.id])

@@ -1,0 +1,267 @@
+"""A visitor's message: stored with all it causes in one transaction, then answered apart from it."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from libs.common import events
+from libs.common.bus import Bus
+from libs.common.calls import Ask, Asked, Chatbot, Conversation
+from libs.common.db import Database, Tx
+from libs.common.envelope import Context
+from libs.common.errors import Forbidden
+from libs.common.ids import new_id
+from libs.common.outbox import Outbox
+from services.chat import escalation, hours, metrics, texts, words
+from services.chat.answering import Runner
+from services.chat.errors import NoChatbot, NoConversation
+from services.chat.live import Watchers
+from services.chat.sheet import Sheet
+from services.chat.store import answers, chatbots, conversations
+from services.chat.store.answers import Finish
+from services.chat.store.conversations import ConversationRow, NewMessage
+
+
+class VisitorMismatch(Forbidden):
+    """`visitorId` must be the token's own, or absent."""
+
+    code = "visitor_mismatch"
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What the transaction came to. ``sheet`` is there when the answer is finished already."""
+
+    reply: Asked
+    sheet: Sheet | None = None
+
+
+class Asking:
+    def __init__(self, db: Database, bus: Bus, outbox: Outbox, runner: Runner) -> None:
+        self._db = db
+        self._bus = bus
+        self._outbox = outbox
+        self._runner = runner
+
+    async def ask(self, context: Context, request: Ask) -> Asked:
+        """Store the message and have it answered; the answer's frames follow on the bus."""
+        visitor = _visitor(context, request)
+        watchers = Watchers(self._bus, context.account)
+        async with self._db.transaction(context.account) as tx:
+            asked = await self._ask(tx, context.account, request, visitor, watchers)
+        await watchers.send()
+        if asked.sheet is not None:
+            await asked.sheet.send_all()
+        elif not asked.reply.repeated:
+            self._runner.start(asked.reply.answer_id)
+        return asked.reply
+
+    async def _ask(
+        self, tx: Tx, account: str, request: Ask, visitor: str | None, watchers: Watchers
+    ) -> _Asked:
+        chatbot = await chatbots.get(tx, account, request.chatbot_id)
+        if chatbot is None:
+            raise NoChatbot
+        if request.client_message_id is not None:
+            await _one_at_a_time(tx, account, request.client_message_id)
+            before = await conversations.asked_before(
+                tx, account, chatbot.id, request.client_message_id, visitor
+            )
+            if before is not None:
+                return _Asked(_reply(*before, repeated=True))
+        talk = await self._conversation(tx, account, chatbot, request, visitor, watchers)
+        conversation = talk.public
+        await chatbots.seen(tx, account, chatbot.id, conversation.visitor_id)
+        message = await conversations.add_message(
+            tx,
+            account,
+            NewMessage(
+                id=new_id("msg"),
+                conversation_id=conversation.id,
+                chatbot_id=chatbot.id,
+                sender="visitor",
+                text=request.message,
+                client_message_id=request.client_message_id,
+                metadata=request.metadata,
+            ),
+        )
+        await watchers.message(tx, message)
+        await self._outbox.add(tx, _new_message(account, conversation, message.id, request.message))
+        answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
+        await answers.insert(
+            tx,
+            account,
+            id=str(answer),
+            chatbot=chatbot.id,
+            conversation=conversation.id,
+            question=message.id,
+            message=new_id("msg"),
+            language=request.language or conversation.language,
+        )
+        reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
+        sheet = await self._without_bot(tx, account, chatbot, talk, request, reply, watchers)
+        return _Asked(reply, sheet)
+
+    async def _conversation(
+        self,
+        tx: Tx,
+        account: str,
+        chatbot: Chatbot,
+        request: Ask,
+        visitor: str | None,
+        watchers: Watchers,
+    ) -> ConversationRow:
+        """The visitor's own conversation, opened again if it was resolved, or a new one."""
+        if request.conversation_id is None:
+            return await self._start(tx, account, chatbot, request, visitor)
+        talk = await conversations.get(tx, account, request.conversation_id, lock=True)
+        if talk is None or talk.public.chatbot_id != chatbot.id:
+            raise NoConversation
+        if visitor is not None and talk.public.visitor_id != visitor:
+            raise NoConversation
+        if talk.public.status == "resolved":
+            await conversations.change(
+                tx, account, talk.public.id, status="open", human=False, waiting_told=False
+            )
+            reopened = msgspec.structs.replace(talk.public, status="open")
+            await watchers.status(tx, reopened)
+            return msgspec.structs.replace(talk, public=reopened, human=False)
+        return talk
+
+    async def _start(
+        self, tx: Tx, account: str, chatbot: Chatbot, request: Ask, visitor: str | None
+    ) -> ConversationRow:
+        talk = await conversations.insert(
+            tx,
+            account,
+            id=new_id("conv"),
+            chatbot=chatbot.id,
+            visitor=visitor or new_id("vis"),
+            language=request.language or chatbot.language,
+        )
+        begun = events.NewConversation(
+            conversation_id=talk.public.id,
+            chatbot_id=chatbot.id,
+            visitor_id=talk.public.visitor_id,
+            language=talk.public.language,
+        )
+        await self._outbox.add(
+            tx, events.make(begun, account=account, chatbot=chatbot.id, key=talk.public.id)
+        )
+        return talk
+
+    async def _without_bot(
+        self,
+        tx: Tx,
+        account: str,
+        chatbot: Chatbot,
+        talk: ConversationRow,
+        request: Ask,
+        reply: Asked,
+        watchers: Watchers,
+    ) -> Sheet | None:
+        """Where people are asked for or at work the bot is silent: the notice, when one is due."""
+        language = request.language or talk.public.language
+        now = datetime.now(UTC)
+        if talk.public.status == "escalated":
+            told = talk.waiting_told or talk.human
+            text = "" if told else _waiting(chatbot, language, now)
+        elif chatbot.handoff.enabled and words.wants_person(request.message):
+            recent = await conversations.recent_messages(
+                tx, account, talk.public.id, "msg_\uffff", escalation.SUMMARY_MESSAGES
+            )
+            handed = await escalation.escalate(
+                tx,
+                self._outbox,
+                account,
+                talk.public,
+                by="visitor",
+                reason="The visitor asked for a person.",
+                summary=escalation.summary_of(recent),
+            )
+            await watchers.status(tx, handed)
+            text = hours.notice(chatbot.handoff, language, now)
+        else:
+            return None
+        return await self._notice(tx, account, talk.public, reply, text, watchers)
+
+    async def _notice(
+        self,
+        tx: Tx,
+        account: str,
+        conversation: Conversation,
+        reply: Asked,
+        text: str,
+        watchers: Watchers,
+    ) -> Sheet:
+        """An answer that is finished at once: a notice, or nothing but the end."""
+        shown = reply.message_id
+        if text:
+            notice = NewMessage(
+                id=new_id("msg"),
+                conversation_id=conversation.id,
+                chatbot_id=conversation.chatbot_id,
+                sender="system",
+                text=text,
+                answer_id=reply.answer_id,
+            )
+            stored = await conversations.add_message(tx, account, notice)
+            await watchers.message(tx, stored)
+            await conversations.change(tx, account, conversation.id, waiting_told=True)
+            shown = stored.id
+        frames = Sheet.finished(self._bus, reply, text, shown)
+        await answers.finish(
+            tx, account, reply.answer_id, Finish(status="escalated", frames=frames.all)
+        )
+        metrics.ANSWERS.labels("escalated").inc()
+        return frames
+
+
+def _visitor(context: Context, request: Ask) -> str | None:
+    """Whose message this is: the token's visitor, or whom the key's holder names."""
+    if not context.actor.is_visitor:
+        return request.visitor_id
+    if context.actor.chatbot != request.chatbot_id:
+        raise NoChatbot
+    if request.visitor_id not in (None, context.actor.id):
+        raise VisitorMismatch
+    return context.actor.id
+
+
+def _waiting(chatbot: Chatbot, language: str, now: datetime) -> str:
+    told = texts.text(texts.WAITING, language)
+    if hours.are_open(chatbot.handoff, now):
+        return told
+    return f"{told} {hours.closed(chatbot.handoff, language)}"
+
+
+def _reply(
+    conversation: str, visitor: str, message: str, answer: str, *, repeated: bool = False
+) -> Asked:
+    return Asked(
+        conversation_id=conversation,
+        visitor_id=visitor,
+        message_id=message,
+        answer_id=answer,
+        repeated=repeated,
+    )
+
+
+def _new_message(
+    account: str, conversation: Conversation, message: str, text: str
+) -> events.Event:
+    data = events.NewMessage(
+        conversation_id=conversation.id,
+        chatbot_id=conversation.chatbot_id,
+        message_id=message,
+        message=text,
+        sender="visitor",
+        visitor_id=conversation.visitor_id,
+    )
+    return events.make(
+        data, account=account, chatbot=conversation.chatbot_id, key=conversation.id
+    )
+
+
+async def _one_at_a_time(tx: Tx, account: str, client_message_id: str) -> None:
+    """The same message sent twice at once is stored once."""
+    await conversations.hold(tx, f"{account}:{client_message_id}")

@@ -1,0 +1,64 @@
+"""Passing a conversation on to people: once, with a reason and a summary, never in silence."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from libs.common import events
+from libs.common.calls import Conversation, EscalationState, Message
+from libs.common.db import Tx
+from libs.common.outbox import Outbox
+from services.chat import metrics
+from services.chat.store import conversations
+
+SUMMARY_MESSAGES = 6
+LONGEST_SUMMARY = 1_000  # characters
+
+
+def summary_of(messages: list[Message]) -> str:
+    """The last things said, for the person who takes over."""
+    said = [f"{m.sender}: {' '.join(m.text.split())[:200]}" for m in messages[-SUMMARY_MESSAGES:]]
+    return "\n".join(said)[-LONGEST_SUMMARY:]
+
+
+async def escalate(
+    tx: Tx,
+    outbox: Outbox,
+    account: str,
+    conversation: Conversation,
+    *,
+    by: Literal["visitor", "bot", "agent"],
+    reason: str,
+    summary: str,
+) -> Conversation:
+    """Mark it and say so. The caller holds the conversation's row; it must not be escalated yet."""
+    state = EscalationState(reason=reason, by=by, at=datetime.now(UTC), summary=summary)
+    await conversations.change(
+        tx,
+        account,
+        conversation.id,
+        status="escalated",
+        escalation=msgspec.to_builtins(state),
+        human=False,
+        waiting_told=False,
+        floor_misses=0,
+    )
+    await outbox.add(
+        tx,
+        events.make(
+            events.Escalation(
+                conversation_id=conversation.id,
+                chatbot_id=conversation.chatbot_id,
+                visitor_id=conversation.visitor_id,
+                reason=reason,
+                by=by,
+                summary=summary,
+            ),
+            account=account,
+            chatbot=conversation.chatbot_id,
+            key=conversation.id,
+        ),
+    )
+    metrics.ESCALATIONS.labels(by).inc()
+    return msgspec.structs.replace(conversation, status="escalated", escalation=state)

@@ -1,0 +1,1 @@
+"""All SQL of chat. The tenant comes second, and is in every WHERE."""

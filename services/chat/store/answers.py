@@ -1,0 +1,207 @@
+"""Answers in flight: who works on which, and until when that may be believed.
+
+An answer is claimed by a lease. The owner renews it while it works; whoever finds it lapsed
+may claim it. All later writes name the owner, so that one who lost the lease writes nothing.
+"""
+
+from typing import Any
+
+import msgspec
+
+from libs.common.db import Tx
+
+LEASE = "3 seconds"
+
+
+class AnswerRow(msgspec.Struct, frozen=True):
+    id: str
+    account_id: str
+    chatbot_id: str
+    conversation_id: str
+    question_id: str
+    message_id: str
+    language: str
+    status: str
+    attempts: int
+    stop_requested: bool
+    frames: list[str]
+    finished: bool
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer ended."""
+
+    status: str
+    frames: list[str]
+    first_token_ms: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+def _answer(row: dict[str, Any]) -> AnswerRow:
+    return AnswerRow(
+        row["id"],
+        row["account_id"],
+        row["chatbot_id"],
+        row["conversation_id"],
+        row["question_id"],
+        row["message_id"],
+        row["language"],
+        row["status"],
+        row["attempts"],
+        row["stop_requested"],
+        row["frames"],
+        row["finished_at"] is not None,
+    )
+
+
+async def insert(
+    tx: Tx,
+    account: str,
+    *,
+    id: str,
+    chatbot: str,
+    conversation: str,
+    question: str,
+    message: str,
+    language: str,
+) -> None:
+    await tx.execute(
+        "insert into answers (id, account_id, chatbot_id, conversation_id, question_id, message_id,"
+        " language, status) values (%s, %s, %s, %s, %s, %s, %s, 'queued')",
+        (id, account, chatbot, conversation, question, message, language),
+    )
+
+
+async def claim(tx: Tx, owner: str, limit: int, only: str | None = None) -> list[AnswerRow]:
+    """Take answers that nobody works on: queued ones, and those whose owner fell silent.
+
+    In one conversation the earliest alone: questions are answered in order. Across accounts.
+    """
+    cursor = await tx.execute(
+        "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
+        " lease_until = now() + %(lease)s::interval where id in ("
+        "  select a.id from answers a where a.finished_at is null"
+        "  and (a.lease_until is null or a.lease_until < now())"
+        "  and (%(only)s::text is null or a.id = %(only)s)"
+        "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
+        "   and e.finished_at is null and e.seq < a.seq)"
+        "  order by a.seq limit %(limit)s for update skip locked) returning *",
+        {"owner": owner, "lease": LEASE, "limit": limit, "only": only},
+    )
+    return [_answer(row) for row in await cursor.fetchall()]
+
+
+async def renew(tx: Tx, owner: str, ids: list[str]) -> dict[str, bool]:
+    """Renew the leases one holds; id → whether it was asked to stop. Those missing were lost."""
+    cursor = await tx.execute(
+        "update answers set lease_until = now() + %s::interval where owner = %s"
+        " and id = any(%s) and finished_at is null returning id, stop_requested",
+        (LEASE, owner, ids),
+    )
+    return {row["id"]: row["stop_requested"] for row in await cursor.fetchall()}
+
+
+async def release(tx: Tx, owner: str, ids: list[str]) -> None:
+    """Give up answers of which nothing was shown, so that another may start at once."""
+    await tx.execute(
+        "update answers set lease_until = null, owner = null, status = 'queued' where owner = %s"
+        " and id = any(%s) and finished_at is null",
+        (owner, ids),
+    )
+
+
+async def show(tx: Tx, account: str, owner: str, id: str, frames: list[str]) -> None:
+    """Keep what was shown so far."""
+    await tx.execute(
+        "update answers set frames = %s where account_id = %s and owner = %s and id = %s"
+        " and finished_at is null",
+        (frames, account, owner, id),
+    )
+
+
+async def finish(
+    tx: Tx, account: str, id: str, end: Finish, *, owner: str | None = None
+) -> bool:
+    """Whether it was ours to finish."""
+    cursor = await tx.execute(
+        "update answers set status = %s, frames = %s, first_token_ms = %s, input_tokens = %s,"
+        " output_tokens = %s, cost_usd = %s, finished_at = now(), lease_until = null"
+        " where account_id = %s and id = %s and finished_at is null"
+        " and (%s::text is null or owner = %s)",
+        (
+            end.status,
+            end.frames,
+            end.first_token_ms,
+            end.input_tokens,
+            end.output_tokens,
+            end.cost_usd,
+            account,
+            id,
+            owner,
+            owner,
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+async def get(tx: Tx, account: str, chatbot: str, id: str) -> AnswerRow | None:
+    cursor = await tx.execute(
+        "select * from answers where account_id = %s and chatbot_id = %s and id = %s",
+        (account, chatbot, id),
+    )
+    row = await cursor.fetchone()
+    return _answer(row) if row else None
+
+
+async def visitor_of(tx: Tx, account: str, id: str) -> str | None:
+    cursor = await tx.execute(
+        "select c.visitor_id from answers a join conversations c on c.id = a.conversation_id"
+        " where a.account_id = %s and a.id = %s",
+        (account, id),
+    )
+    row = await cursor.fetchone()
+    return row["visitor_id"] if row else None
+
+
+async def ask_to_stop(tx: Tx, account: str, id: str) -> None:
+    await tx.execute(
+        "update answers set stop_requested = true where account_id = %s and id = %s"
+        " and finished_at is null",
+        (account, id),
+    )
+
+
+async def waiting_after(tx: Tx, account: str, conversation: str) -> str | None:
+    """The next answer of a conversation that waits for its turn."""
+    cursor = await tx.execute(
+        "select id from answers where account_id = %s and conversation_id = %s"
+        " and finished_at is null order by seq limit 1",
+        (account, conversation),
+    )
+    row = await cursor.fetchone()
+    return row["id"] if row else None
+
+
+async def tokens_today(tx: Tx, account: str, chatbot: str) -> int:
+    """What a chatbot's answers took of a model since midnight UTC."""
+    cursor = await tx.execute(
+        "select coalesce(sum(input_tokens + output_tokens), 0) as n from answers"
+        " where account_id = %s and chatbot_id = %s"
+        " and created_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc'",
+        (account, chatbot),
+    )
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0
+
+
+async def tokens_this_month(tx: Tx, account: str) -> int:
+    cursor = await tx.execute(
+        "select coalesce(sum(input_tokens + output_tokens), 0) as n from answers"
+        " where account_id = %s"
+        " and created_at >= date_trunc('month', now() at time zone 'utc') at time zone 'utc'",
+        (account,),
+    )
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0

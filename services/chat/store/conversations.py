@@ -1,0 +1,319 @@
+"""Conversations and their messages."""
+
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from libs.common.calls import (
+    Conversation,
+    EscalationState,
+    FeedbackState,
+    ListConversations,
+    ListMessages,
+    Message,
+    Page,
+    Source,
+)
+from libs.common.db import Tx
+from services.chat.store import pages
+
+PREVIEW = 140  # characters
+
+
+class ConversationRow(msgspec.Struct, frozen=True):
+    """A conversation with what only the service needs to know of it."""
+
+    public: Conversation
+    human: bool  # a person replied: the bot is silent
+    waiting_told: bool  # the visitor was told that people have been called
+    floor_misses: int  # answers in a row that knowledge did not support
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    conversation_id: str
+    chatbot_id: str
+    sender: str
+    text: str
+    sources: list[Source] = []
+    status: str = "sent"
+    internal: bool = False
+    author: str | None = None
+    author_id: str | None = None
+    answer_id: str | None = None
+    client_message_id: str | None = None
+    metadata: dict[str, Any] = {}
+
+
+_RUNNING = (
+    "(select a.id from answers a where a.conversation_id = c.id and a.finished_at is null"
+    " order by a.seq limit 1) as running_answer"
+)
+
+
+def _conversation(row: dict[str, Any]) -> Conversation:
+    escalation = row["escalation"]
+    return Conversation(
+        id=row["id"],
+        chatbot_id=row["chatbot_id"],
+        visitor_id=row["visitor_id"],
+        status=row["status"],
+        language=row["language"],
+        tags=row["tags"],
+        assignee_id=row["assignee_id"],
+        escalation=msgspec.convert(escalation, EscalationState) if escalation else None,
+        message_count=row["message_count"],
+        last_message_at=row["last_message_at"],
+        created_at=row["created_at"],
+        answer_id=row.get("running_answer"),
+        preview=row["preview"],
+    )
+
+
+def _row(row: dict[str, Any]) -> ConversationRow:
+    return ConversationRow(
+        _conversation(row), row["human"], row["waiting_told"], row["floor_misses"]
+    )
+
+
+def _message(row: dict[str, Any]) -> Message:
+    return Message(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        sender=row["sender"],
+        text=row["text"],
+        sources=msgspec.convert(row["sources"], list[Source]),
+        feedback=FeedbackState(rating=row["rating"], comment=row["comment"])
+        if row["rating"]
+        else None,
+        author=row["author"],
+        created_at=row["created_at"],
+        status=row["status"],
+        internal=row["internal"],
+        answer_id=row["answer_id"],
+    )
+
+
+async def insert(
+    tx: Tx, account: str, *, id: str, chatbot: str, visitor: str, language: str
+) -> ConversationRow:
+    cursor = await tx.execute(
+        "insert into conversations (id, account_id, chatbot_id, visitor_id, language)"
+        " values (%s, %s, %s, %s, %s) returning *",
+        (id, account, chatbot, visitor, language),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return _row(row)
+
+
+async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ConversationRow | None:
+    query = f"select c.*, {_RUNNING} from conversations c where c.account_id = %s and c.id = %s"
+    cursor = await tx.execute(f"{query} for update of c" if lock else query, (account, id))
+    row = await cursor.fetchone()
+    return _row(row) if row else None
+
+
+async def latest_of_visitor(
+    tx: Tx, account: str, chatbot: str, visitor: str
+) -> Conversation | None:
+    cursor = await tx.execute(
+        f"select c.*, {_RUNNING} from conversations c where c.account_id = %s"
+        " and c.chatbot_id = %s and c.visitor_id = %s order by c.id desc limit 1",
+        (account, chatbot, visitor),
+    )
+    row = await cursor.fetchone()
+    return _conversation(row) if row else None
+
+
+async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversation]:
+    rows, pagination = await pages.page(
+        tx,
+        f"select c.*, {_RUNNING} from conversations c where c.account_id = %(account)s"
+        " and (%(after)s::text is null or c.id < %(after)s)"
+        " and (%(chatbot)s::text is null or c.chatbot_id = %(chatbot)s)"
+        " and (%(status)s::text is null or c.status = %(status)s)"
+        " and (%(tag)s::text is null or %(tag)s = any(c.tags))"
+        " and (%(visitor)s::text is null or c.visitor_id = %(visitor)s)"
+        " and (%(assignee)s::text is null or c.assignee_id = %(assignee)s)"
+        " and (%(from)s::timestamptz is null or c.created_at >= %(from)s)"
+        " and (%(to)s::timestamptz is null or c.created_at < %(to)s)"
+        " and (%(q)s::text is null or exists (select 1 from messages m where"
+        " m.conversation_id = c.id and m.text ilike '%%' || %(q)s || '%%'))"
+        " order by c.id desc limit %(rows)s",
+        {
+            "account": account,
+            "after": pages.decode(wanted.cursor),
+            "chatbot": wanted.chatbot_id,
+            "status": wanted.status,
+            "tag": wanted.tag,
+            "visitor": wanted.visitor_id,
+            "assignee": wanted.assignee_id,
+            "from": wanted.from_,
+            "to": wanted.to,
+            "q": wanted.q,
+        },
+        wanted.limit,
+    )
+    return Page(data=[_conversation(row) for row in rows], pagination=pagination)
+
+
+async def change(tx: Tx, account: str, id: str, **columns: Any) -> None:
+    """Set some columns: status, tags, assignee_id, escalation, human, waiting_told, floor_misses."""
+    allowed = {
+        "status", "tags", "assignee_id", "escalation", "human", "waiting_told", "floor_misses",
+    }  # fmt: skip
+    assert columns.keys() <= allowed
+    values = {
+        name: Jsonb(value) if name == "escalation" and value is not None else value
+        for name, value in columns.items()
+    }
+    sets = ", ".join(f"{name} = %({name})s" for name in values)
+    await tx.execute(
+        f"update conversations set {sets} where account_id = %(account)s and id = %(id)s",  # pyright: ignore[reportArgumentType]
+        {**values, "account": account, "id": id},
+    )
+
+
+# -- messages --------------------------------------------------------------------------------
+
+
+async def add_message(tx: Tx, account: str, new: NewMessage) -> Message:
+    cursor = await tx.execute(
+        "insert into messages (id, account_id, conversation_id, chatbot_id, sender, text, sources,"
+        " status, internal, author, author_id, answer_id, client_message_id, metadata)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning *",
+        (
+            new.id,
+            account,
+            new.conversation_id,
+            new.chatbot_id,
+            new.sender,
+            new.text,
+            Jsonb(msgspec.to_builtins(new.sources)),
+            new.status,
+            new.internal,
+            new.author,
+            new.author_id,
+            new.answer_id,
+            new.client_message_id,
+            Jsonb(new.metadata),
+        ),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    if not new.internal:
+        await tx.execute(
+            "update conversations set message_count = message_count + 1, last_message_at = now(),"
+            " preview = %s where account_id = %s and id = %s",
+            (new.text[:PREVIEW], account, new.conversation_id),
+        )
+    return _message(row)
+
+
+async def hold(tx: Tx, name: str) -> None:
+    """Be alone with this name until the transaction ends."""
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+async def asked_before(
+    tx: Tx, account: str, chatbot: str, client_message_id: str, visitor: str | None
+) -> tuple[str, str, str, str] | None:
+    """Conversation, visitor, message and answer of a message that was sent before."""
+    cursor = await tx.execute(
+        "select m.conversation_id, c.visitor_id, m.id, a.id as answer_id from messages m"
+        " join conversations c on c.id = m.conversation_id"
+        " join answers a on a.question_id = m.id"
+        " where m.account_id = %s and m.chatbot_id = %s and m.client_message_id = %s"
+        " and (%s::text is null or c.visitor_id = %s) limit 1",
+        (account, chatbot, client_message_id, visitor, visitor),
+    )
+    row = await cursor.fetchone()
+    return (row["conversation_id"], row["visitor_id"], row["id"], row["answer_id"]) if row else None
+
+
+async def message(tx: Tx, account: str, conversation: str, id: str) -> Message | None:
+    cursor = await tx.execute(
+        "select * from messages where account_id = %s and conversation_id = %s and id = %s",
+        (account, conversation, id),
+    )
+    row = await cursor.fetchone()
+    return _message(row) if row else None
+
+
+async def messages_page(
+    tx: Tx, account: str, wanted: ListMessages, *, internal: bool
+) -> Page[Message]:
+    """Oldest first; notes only for those who work here."""
+    rows, pagination = await pages.page(
+        tx,
+        "select * from messages where account_id = %(account)s and conversation_id = %(id)s"
+        " and (%(internal)s or not internal) and (%(after)s::text is null or id > %(after)s)"
+        " order by id limit %(rows)s",
+        {
+            "account": account,
+            "id": wanted.id,
+            "internal": internal,
+            "after": pages.decode(wanted.cursor),
+        },
+        wanted.limit,
+    )
+    return Page(data=[_message(row) for row in rows], pagination=pagination)
+
+
+async def recent_messages(
+    tx: Tx, account: str, conversation: str, before: str, limit: int
+) -> list[Message]:
+    """The last messages before one, oldest first, without notes."""
+    cursor = await tx.execute(
+        "select * from messages where account_id = %s and conversation_id = %s and id < %s"
+        " and not internal order by id desc limit %s",
+        (account, conversation, before, limit),
+    )
+    return [_message(row) for row in reversed(await cursor.fetchall())]
+
+
+async def rate(
+    tx: Tx, account: str, conversation: str, id: str, rating: str, comment: str | None
+) -> Message | None:
+    cursor = await tx.execute(
+        "update messages set rating = %s, comment = %s, rated_at = now() where account_id = %s"
+        " and conversation_id = %s and id = %s and sender in ('bot', 'admin') and not internal"
+        " returning *",
+        (rating, comment, account, conversation, id),
+    )
+    row = await cursor.fetchone()
+    return _message(row) if row else None
+
+
+async def messages_this_month(tx: Tx, account: str) -> int:
+    cursor = await tx.execute(
+        "select count(*) as n from messages where account_id = %s and sender = 'visitor'"
+        " and created_at >= date_trunc('month', now() at time zone 'utc') at time zone 'utc'",
+        (account,),
+    )
+    row = await cursor.fetchone()
+    return row["n"] if row else 0
+
+
+async def remove_older(tx: Tx, limit: int) -> int:
+    """Conversations past their chatbot's retention, some at a time; how many were removed."""
+    cursor = await tx.execute(
+        "with old as (select c.id from conversations c join chatbots b on b.id = c.chatbot_id"
+        " where b.retention_days is not null and"
+        " coalesce(c.last_message_at, c.created_at) < now() - make_interval(days => b.retention_days)"
+        " limit %s for update of c skip locked),"
+        " events as (delete from live_events where conversation_id in (select id from old))"
+        " delete from conversations where id in (select id from old)",
+        (limit,),
+    )
+    return cursor.rowcount
+
+
+async def remove_all(tx: Tx, account: str) -> None:
+    """Everything of an account; its outbox goes on to be published."""
+    await tx.execute("delete from live_events where account_id = %s", (account,))
+    await tx.execute("delete from jobs where account_id = %s", (account,))
+    await tx.execute("delete from visitors where account_id = %s", (account,))
+    await tx.execute("delete from chatbots where account_id = %s", (account,))

@@ -1,0 +1,34 @@
+"""Lists, a page at a time: ids sort by creation, so the last id shown is the cursor."""
+
+import base64
+import binascii
+from typing import Any, LiteralString
+
+from libs.common.calls.shapes import Pagination
+from libs.common.db import Tx
+from libs.common.errors import BadRequest
+
+
+def encode(position: str) -> str:
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None) -> str | None:
+    """The position in a cursor. Raises `BadRequest` when it is not one of ours."""
+    if cursor is None:
+        return None
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError) as exc:
+        raise BadRequest("This cursor is not valid; start from the first page.") from exc
+
+
+async def page(
+    tx: Tx, query: LiteralString, parameters: dict[str, Any], limit: int
+) -> tuple[list[dict[str, Any]], Pagination]:
+    """Rows of one page. ``query`` orders by ``id`` and takes ``%(rows)s`` rows."""
+    cursor = await tx.execute(query, {**parameters, "rows": limit + 1})
+    rows = await cursor.fetchall()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return rows, Pagination(cursor=encode(rows[-1]["id"]) if more else None, has_more=more)
