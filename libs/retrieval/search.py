@@ -14,7 +14,7 @@ from libs.common.telemetry import log
 from libs.retrieval import rerank
 from libs.retrieval.collection import VectorSettings
 from libs.retrieval.embed import EmbedderSettings
-from libs.retrieval.embedders import Embedded, QueryEmbedders
+from libs.retrieval.embedders import Embedded, QueryEmbedders, Vectors
 from libs.retrieval.floor import Evidence, Floor, Verdict
 from libs.retrieval.fusion import fuse
 from libs.retrieval.merge import merge
@@ -69,6 +69,11 @@ class Retriever:
         live = await self.store.live()
         if live is not None:
             await self._embedders.get(live)
+
+    async def vectors(self, texts: list[str]) -> Vectors | None:
+        """Questions as unit vectors that can be compared with each other; None without embedder."""
+        live = await self.store.live()
+        return await self._embedders.centred(live, texts) if live is not None else None
 
     async def search(
         self,

@@ -246,9 +246,7 @@ def _reply(
     )
 
 
-def _new_message(
-    account: str, conversation: Conversation, message: str, text: str
-) -> events.Event:
+def _new_message(account: str, conversation: Conversation, message: str, text: str) -> events.Event:
     data = events.NewMessage(
         conversation_id=conversation.id,
         chatbot_id=conversation.chatbot_id,
@@ -257,9 +255,7 @@ def _new_message(
         sender="visitor",
         visitor_id=conversation.visitor_id,
     )
-    return events.make(
-        data, account=account, chatbot=conversation.chatbot_id, key=conversation.id
-    )
+    return events.make(data, account=account, chatbot=conversation.chatbot_id, key=conversation.id)
 
 
 async def _one_at_a_time(tx: Tx, account: str, client_message_id: str) -> None:

@@ -69,3 +69,9 @@ class BadTimezone(BadRequest):
 
 class BadWebsite(BadRequest):
     """`website` must be an http or https URL."""
+
+
+class TooManyTags(BadRequest):
+    """A conversation takes 50 tags; replace some with `"mode": "replace"`."""
+
+    code = "too_many_tags"

@@ -21,9 +21,7 @@ class Watchers:
         self._kept: list[LiveEvent] = []
 
     async def message(self, tx: Tx, message: Message) -> None:
-        await self._keep(
-            tx, message.conversation_id, "message", message, internal=message.internal
-        )
+        await self._keep(tx, message.conversation_id, "message", message, internal=message.internal)
 
     async def status(self, tx: Tx, conversation: Conversation) -> None:
         await self._keep(tx, conversation.id, "status", conversation, internal=False)

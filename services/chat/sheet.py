@@ -15,9 +15,7 @@ from libs.common.telemetry import log
 class Sheet:
     """Frames 1 to n of an answer. What can't be sent now is read from the answer later."""
 
-    def __init__(
-        self, bus: Bus, answer: str, conversation: str
-    ) -> None:
+    def __init__(self, bus: Bus, answer: str, conversation: str) -> None:
         self._bus = bus
         self._answer = answer
         self._conversation = conversation

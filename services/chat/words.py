@@ -77,7 +77,9 @@ GREETINGS = {
 }  # fmt: skip
 
 # Said right before the wish, these turn it into something else.
-_NEGATED = re.compile(r"\b(?:don'?t|do not|not|no|nicht|kein|keinen|ne|pas|nie|não|nao|non|niet|не)\b[^.!?]{0,25}$")
+_NEGATED = re.compile(
+    r"\b(?:don'?t|do not|not|no|nicht|kein|keinen|ne|pas|nie|não|nao|non|niet|не)\b[^.!?]{0,25}$"
+)
 
 
 def fold(text: str) -> str:
@@ -88,7 +90,9 @@ def fold(text: str) -> str:
     return " ".join(keep.split())
 
 
-_LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "ة": "ه", "أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي"})
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "ß": "ss", "ة": "ه", "أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي"}
+)
 _PHRASES = tuple(fold(phrase) for phrase in PERSON)
 _ALONE = {fold(word) for word in ALONE}
 _HELLO = {fold(word) for word in GREETINGS}

@@ -108,9 +108,7 @@ class Writer:
             yield Ending(finish="escalated")
             return
         if words.is_greeting(scene.text):
-            yield Delta(
-                scene.chatbot.personality.greeting or texts.text(texts.GREETING, language)
-            )
+            yield Delta(scene.chatbot.personality.greeting or texts.text(texts.GREETING, language))
             yield Ending()
             return
         if self._model is None and _forbidden(scene):
@@ -183,9 +181,7 @@ class Writer:
         shown = len(sheet.frames)
         watchers = Watchers(self._bus, answer.account_id)
         async with self._db.transaction(answer.account_id) as tx:
-            talk = await conversations.get(
-                tx, answer.account_id, answer.conversation_id, lock=True
-            )
+            talk = await conversations.get(tx, answer.account_id, answer.conversation_id, lock=True)
             chatbot = await chatbots.get(tx, answer.account_id, answer.chatbot_id)
             if talk is None or chatbot is None:
                 return
@@ -196,9 +192,7 @@ class Writer:
             elif ending.finish == "no_answer":
                 ending = await self._missed(tx, answer, chatbot, talk, sheet, ending, watchers)
             elif talk.floor_misses:
-                await conversations.change(
-                    tx, answer.account_id, talk.public.id, floor_misses=0
-                )
+                await conversations.change(tx, answer.account_id, talk.public.id, floor_misses=0)
             message = await self._store_message(
                 tx, answer, talk.public, sheet.text, ending, watchers
             )
@@ -272,9 +266,7 @@ class Writer:
         await conversations.change(tx, answer.account_id, talk.public.id, floor_misses=misses)
         if misses < MISSES_TO_ESCALATE or not chatbot.handoff.enabled:
             return ending
-        await sheet.add_notice(
-            await self._hand_over(tx, answer, chatbot, talk, ending, watchers)
-        )
+        await sheet.add_notice(await self._hand_over(tx, answer, chatbot, talk, ending, watchers))
         return msgspec.structs.replace(ending, finish="escalated", sources=[])
 
     async def _store_message(
@@ -372,9 +364,7 @@ class Writer:
     ) -> None:
         watchers = Watchers(self._bus, answer.account_id)
         async with self._db.transaction(answer.account_id) as tx:
-            talk = await conversations.get(
-                tx, answer.account_id, answer.conversation_id, lock=True
-            )
+            talk = await conversations.get(tx, answer.account_id, answer.conversation_id, lock=True)
             if talk is None:
                 return
             stored = answer.question_id

@@ -69,10 +69,41 @@ class Usage:
 
 
 class _Round(msgspec.Struct):
-    """What one call of the model came to."""
+    """What one call of the model came to, put together from its events."""
 
     content: list[dict[str, Any]] = []
     stop: str | None = None
+    ended: bool = False
+    arguments: str = ""  # of the tool call being written
+
+    def feed(self, event: Any, usage: Usage) -> str:
+        """Take in an event; the text it brings, if any."""
+        match event.type:
+            case "message_start":
+                usage.started(event.message.usage)
+            case "content_block_start":
+                self.content.append(_block(event.content_block))
+                self.arguments = ""
+            case "content_block_delta":
+                return self._delta(event.delta)
+            case "content_block_stop" if self.content[-1]["type"] == "tool_use":
+                self.content[-1]["input"] = _arguments(self.arguments)
+            case "message_delta":
+                self.stop = event.delta.stop_reason
+                usage.wrote(event.usage.output_tokens or 0)
+            case "message_stop":
+                self.ended = True
+            case _:
+                pass
+        return ""
+
+    def _delta(self, delta: Any) -> str:
+        if delta.type == "text_delta":
+            self.content[-1]["text"] += delta.text
+            return delta.text
+        if delta.type == "input_json_delta":
+            self.arguments += delta.partial_json
+        return ""
 
 
 class ClaudeAnswerer:
@@ -170,38 +201,19 @@ class ClaudeAnswerer:
         made: _Round,
         usage: Usage,
     ) -> AsyncIterator[str]:
-        stream: Any = await self._client.messages.create(
+        create: Any = self._client.messages.create  # plain dictionaries, not the SDK's types
+        stream = await create(
             model=model,
             max_tokens=MAX_TOKENS,
-            system=prompts.system(question),  # pyright: ignore[reportArgumentType]
-            messages=messages,  # pyright: ignore[reportArgumentType]
-            tools=prompts.TOOLS,  # pyright: ignore[reportArgumentType]
+            system=prompts.system(question),
+            messages=messages,
+            tools=prompts.TOOLS,
             stream=True,
         )
-        arguments = ""
-        ended = False
         async for event in stream:
-            kind = event.type
-            if kind == "content_block_delta":
-                if event.delta.type == "text_delta":
-                    made.content[-1]["text"] += event.delta.text
-                    yield event.delta.text
-                elif event.delta.type == "input_json_delta":
-                    arguments += event.delta.partial_json
-            elif kind == "content_block_start":
-                made.content.append(_block(event.content_block))
-                arguments = ""
-            elif kind == "content_block_stop":
-                if made.content[-1]["type"] == "tool_use":
-                    made.content[-1]["input"] = _arguments(arguments)
-            elif kind == "message_start":
-                usage.started(event.message.usage)
-            elif kind == "message_delta":
-                made.stop = event.delta.stop_reason
-                usage.wrote(event.usage.output_tokens or 0)
-            elif kind == "message_stop":
-                ended = True
-        if not ended:
+            if text := made.feed(event, usage):
+                yield text
+        if not made.ended:
             raise AnswerFailed("model_broke_off", "The model's answer broke off.")
 
 
@@ -223,9 +235,7 @@ def _arguments(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-async def _search(
-    call: dict[str, Any], question: Question, known: list[Passage]
-) -> dict[str, Any]:
+async def _search(call: dict[str, Any], question: Question, known: list[Passage]) -> dict[str, Any]:
     """The result of a search: further passages, numbered on; only those above the floor."""
     query = str(call["input"].get("query", ""))[:2000]
     text = "Nothing was found."

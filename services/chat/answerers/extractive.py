@@ -83,9 +83,7 @@ def _scored(passages: Sequence[Passage], wanted: list[frozenset[str]]) -> list[S
         for word, forms in enumerate(wanted):
             frequency[word] += bool(forms & stems)
     total = len(split)
-    weights = {
-        word: math.log(1 + total / (1 + frequency[word])) for word in range(len(wanted))
-    }
+    weights = {word: math.log(1 + total / (1 + frequency[word])) for word in range(len(wanted))}
     out: list[Sentence] = []
     for number, position, text, stems in split:
         support = sum(weights[w] for w, forms in enumerate(wanted) if forms & stems)

@@ -66,8 +66,12 @@ def system(question: Question) -> list[dict[str, Any]]:
     persona = bot.personality
     parts = [
         RULES,
-        f"Your name is {escape(bot.name)}. Your tone is {persona.tone}. "
-        f"{LENGTHS[persona.answer_length]}",
+        " ".join(
+            [
+                f"Your name is {escape(bot.name)}. Your tone is {persona.tone}.",
+                LENGTHS[persona.answer_length],
+            ]
+        ),
     ]
     if persona.forbidden_topics:
         topics = "; ".join(escape(topic) for topic in persona.forbidden_topics)

@@ -121,9 +121,7 @@ async def show(tx: Tx, account: str, owner: str, id: str, frames: list[str]) -> 
     )
 
 
-async def finish(
-    tx: Tx, account: str, id: str, end: Finish, *, owner: str | None = None
-) -> bool:
+async def finish(tx: Tx, account: str, id: str, end: Finish, *, owner: str | None = None) -> bool:
     """Whether it was ours to finish."""
     cursor = await tx.execute(
         "update answers set status = %s, frames = %s, first_token_ms = %s, input_tokens = %s,"

@@ -187,6 +187,16 @@ async def visitor_known(tx: Tx, account: str, chatbot: str, visitor: str) -> boo
     return await cursor.fetchone() is not None
 
 
+async def identified(tx: Tx, account: str, chatbot: str, visitor: str) -> bool:
+    """Whether this visitor is a user of the owner's site."""
+    cursor = await tx.execute(
+        "select 1 as one from visitors where account_id = %s and chatbot_id = %s and id = %s"
+        " and user_id is not null",
+        (account, chatbot, visitor),
+    )
+    return await cursor.fetchone() is not None
+
+
 async def visitor_of_user(tx: Tx, account: str, chatbot: str, user_id: str) -> str | None:
     cursor = await tx.execute(
         "select id from visitors where account_id = %s and chatbot_id = %s and user_id = %s",
@@ -220,9 +230,7 @@ async def remove_visitor(tx: Tx, account: str, visitor: str) -> int:
     cursor = await tx.execute(
         "delete from conversations where account_id = %s and visitor_id = %s", (account, visitor)
     )
-    await tx.execute(
-        "delete from visitors where account_id = %s and id = %s", (account, visitor)
-    )
+    await tx.execute("delete from visitors where account_id = %s and id = %s", (account, visitor))
     return cursor.rowcount
 
 

@@ -1,8 +1,9 @@
 """Conversations and their messages."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from libs.common.calls import (
@@ -46,9 +47,9 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-_RUNNING = (
-    "(select a.id from answers a where a.conversation_id = c.id and a.finished_at is null"
-    " order by a.seq limit 1) as running_answer"
+_SELECT: LiteralString = (
+    "select c.*, (select a.id from answers a where a.conversation_id = c.id"
+    " and a.finished_at is null order by a.seq limit 1) as running_answer from conversations c"
 )
 
 
@@ -109,7 +110,7 @@ async def insert(
 
 
 async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ConversationRow | None:
-    query = f"select c.*, {_RUNNING} from conversations c where c.account_id = %s and c.id = %s"
+    query = _SELECT + " where c.account_id = %s and c.id = %s"
     cursor = await tx.execute(f"{query} for update of c" if lock else query, (account, id))
     row = await cursor.fetchone()
     return _row(row) if row else None
@@ -119,7 +120,7 @@ async def latest_of_visitor(
     tx: Tx, account: str, chatbot: str, visitor: str
 ) -> Conversation | None:
     cursor = await tx.execute(
-        f"select c.*, {_RUNNING} from conversations c where c.account_id = %s"
+        _SELECT + " where c.account_id = %s"
         " and c.chatbot_id = %s and c.visitor_id = %s order by c.id desc limit 1",
         (account, chatbot, visitor),
     )
@@ -130,7 +131,8 @@ async def latest_of_visitor(
 async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversation]:
     rows, pagination = await pages.page(
         tx,
-        f"select c.*, {_RUNNING} from conversations c where c.account_id = %(account)s"
+        _SELECT  # noqa: S608 - a constant
+        + " where c.account_id = %(account)s"
         " and (%(after)s::text is null or c.id < %(after)s)"
         " and (%(chatbot)s::text is null or c.chatbot_id = %(chatbot)s)"
         " and (%(status)s::text is null or c.status = %(status)s)"
@@ -169,11 +171,11 @@ async def change(tx: Tx, account: str, id: str, **columns: Any) -> None:
         name: Jsonb(value) if name == "escalation" and value is not None else value
         for name, value in columns.items()
     }
-    sets = ", ".join(f"{name} = %({name})s" for name in values)
-    await tx.execute(
-        f"update conversations set {sets} where account_id = %(account)s and id = %(id)s",  # pyright: ignore[reportArgumentType]
-        {**values, "account": account, "id": id},
+    sets = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
     )
+    query = sql.SQL("update conversations set {} where account_id = %(account)s and id = %(id)s")
+    await tx.execute(query.format(sets), {**values, "account": account, "id": id})
 
 
 # -- messages --------------------------------------------------------------------------------

@@ -98,9 +98,7 @@ async def add_job(tx: Tx, account: str, id: str, kind: str, target: str) -> None
 
 
 async def job(tx: Tx, account: str, id: str) -> Job | None:
-    cursor = await tx.execute(
-        "select * from jobs where account_id = %s and id = %s", (account, id)
-    )
+    cursor = await tx.execute("select * from jobs where account_id = %s and id = %s", (account, id))
     row = await cursor.fetchone()
     if row is None:
         return None
@@ -128,9 +126,7 @@ async def claim_job(tx: Tx) -> DueJob | None:
     return DueJob(row["id"], row["account_id"], row["kind"], row["target"], row["attempts"])
 
 
-async def job_progress(
-    tx: Tx, account: str, id: str, progress: float, *, again_in: float
-) -> None:
+async def job_progress(tx: Tx, account: str, id: str, progress: float, *, again_in: float) -> None:
     await tx.execute(
         "update jobs set progress = greatest(progress, %s), updated_at = now(),"
         " due_at = now() + make_interval(secs => %s) where account_id = %s and id = %s",
