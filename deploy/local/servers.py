@@ -5,6 +5,7 @@ Real servers from wheels, on loopback, with their data under one folder.
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -37,10 +38,18 @@ class Urls:
     vectors: str
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Below the range that Linux, macOS and Windows take the client ends of connections from: a port
+# picked there is not taken by a connection before its server listens, or while it is restarted.
+PORTS = range(20_000, 32_000)
+
+
+def free_port(taken: Collection[int] = ()) -> int:
+    """A port nobody listens on and that is not in ``taken``, picked at random."""
+    for _ in range(1_000):
+        port = random.choice(PORTS)
+        if port not in taken and port_is_free(port):
+            return port
+    raise OSError("No free port between 20000 and 32000 was found.")
 
 
 def port_is_free(port: int) -> bool:

@@ -1,9 +1,9 @@
 """The stack as a list of programs: which servers are ours, and what each service is told."""
 
+import http.client
 import json
 import os
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -196,7 +196,7 @@ class Stack:
         try:
             with urllib.request.urlopen(request, timeout=2) as reply:
                 return json.load(reply)
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return {}
 
 
@@ -204,7 +204,7 @@ def answers_ok(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=4) as reply:
             return reply.status == 200
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return False
 
 
@@ -213,10 +213,11 @@ def _ports(data: Path, port: int) -> dict[str, int]:
     path = data / "ports.json"
     before: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     names = (*SERVERS, *(f"health_{service}" for service in SERVICES))
-    ports: dict[str, int] = {}
+    ports: dict[str, int] = {"gateway": port or servers.free_port()}
     for name in names:
         known = before.get(name)
-        ports[name] = known if known and servers.port_is_free(known) else servers.free_port()
-    ports["gateway"] = port or servers.free_port()
+        if not known or known in ports.values() or not servers.port_is_free(known):
+            known = servers.free_port(ports.values())
+        ports[name] = known
     path.write_text(json.dumps(ports, indent=2))
     return ports

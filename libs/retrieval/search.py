@@ -64,11 +64,13 @@ class Retriever:
         """Raise unless the store answers."""
         await self.store.ready()
 
-    async def warm(self) -> None:
-        """Load the embedder before the first question, where there is knowledge already."""
+    async def warm(self) -> bool:
+        """Load the embedder before the first question; False while there is no collection."""
         live = await self.store.live()
-        if live is not None:
-            await self._embedders.get(live)
+        if live is None:
+            return False
+        await self._embedders.get(live)
+        return True
 
     async def vectors(self, texts: list[str]) -> Vectors | None:
         """Questions as unit vectors that can be compared with each other; None without embedder."""

@@ -10,6 +10,7 @@ from libs.common.app import Service, bus_check
 from libs.common.bus import Bus
 from libs.common.config import DatabaseSettings
 from libs.common.db import Database
+from libs.common.errors import AppError
 from libs.common.outbox import Outbox
 from libs.common.telemetry import log
 from libs.retrieval.search import RetrievalSettings, Retriever
@@ -117,12 +118,12 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> Answerer | None:
 
 
 async def _warm(retriever: Retriever) -> None:
-    """Load the embedder before the first question asks for it; try again while it can't be."""
+    """Load the embedder before the first question asks for it."""
     while True:
         try:
-            await retriever.warm()
-        except Exception as exc:
-            log.info("not_warm_yet", reason=str(exc))
-            await asyncio.sleep(2)
-        else:
-            await asyncio.Event().wait()
+            if await retriever.warm():
+                break
+        except AppError as exc:
+            log.info("not_warm_yet", reason=exc.message)
+        await asyncio.sleep(2)
+    await asyncio.Event().wait()
