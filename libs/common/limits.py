@@ -76,18 +76,23 @@ class Policies(msgspec.Struct, frozen=True):
         return self.base.get(name)
 
 
+_Changes = dict[str, dict[str, Any] | None]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    policies: _Changes | None = None
+    plans: dict[str, _Changes | None] | None = None
+
+
 def parse(text: bytes) -> Policies:
     """Policies from the text of a file. Raises `BadPolicies` with what is wrong."""
     try:
-        found: Any = _decode(text) or {}
-        if not isinstance(found, dict) or found.keys() - {"policies", "plans"}:
-            raise BadPolicies("The rate limit file holds `policies` and `plans`, nothing else.")
-        base = _merged(DEFAULTS, found.get("policies") or {})
+        found = msgspec.convert(_decode(text) or {}, _File)
+        base = _merged(DEFAULTS, found.policies or {})
         plans = {
-            plan: _changed(base, changes or {})
-            for plan, changes in (found.get("plans") or {}).items()
+            plan: _changed(base, changes or {}) for plan, changes in (found.plans or {}).items()
         }
-    except (msgspec.MsgspecError, ValueError, TypeError, AttributeError) as exc:
+    except (msgspec.MsgspecError, ValueError, TypeError) as exc:
         raise BadPolicies(f"The rate limit file is not valid: {exc}") from exc
     return Policies({name: p for name, p in base.items() if p is not None}, plans)
 
@@ -103,13 +108,11 @@ def _decode(text: bytes) -> Any:
         raise ValueError(str(exc)) from exc
 
 
-def _merged(over: Mapping[str, Policy | None], changes: dict[str, Any]) -> dict[str, Policy | None]:
+def _merged(over: Mapping[str, Policy | None], changes: _Changes) -> dict[str, Policy | None]:
     return {**over, **_changed(over, changes)}
 
 
-def _changed(
-    over: Mapping[str, Policy | None], changes: dict[str, Any]
-) -> dict[str, Policy | None]:
+def _changed(over: Mapping[str, Policy | None], changes: _Changes) -> dict[str, Policy | None]:
     made: dict[str, Policy | None] = {}
     for name, change in changes.items():
         before = over.get(name)

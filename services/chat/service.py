@@ -36,8 +36,8 @@ class Settings(DatabaseSettings, RetrievalSettings):
     anthropic_base_url: str | None = Field(
         default=None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL")
     )
-    model: str = "claude-sonnet-4-5"
-    fallback_model: str = "claude-haiku-4-5"  # tried when the first can't be had; empty: none
+    model: str = "claude-sonnet-5-5"
+    fallback_model: str = "claude-haiku-5-5"  # tried when the first can't be had; empty: none
     price_input: float = 3.0  # US dollars a million tokens
     price_output: float = 15.0
     price_cache_read: float = 0.3

@@ -129,8 +129,9 @@ class Writer:
             search=lambda query: self._find(answer, scene, query),
         )
         answerer = await self._answerer(answer, scene.chatbot)
-        async for piece in answerer.answer(question):
-            yield piece
+        async with aclosing(answerer.answer(question)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def _answerer(self, answer: AnswerRow, chatbot: Chatbot) -> Answerer:
         """The model, unless there is none or its budget for today is spent."""

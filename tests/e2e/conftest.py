@@ -1,7 +1,11 @@
 """Fixtures of the end-to-end tests: the real five processes, reached through HTTP alone."""
 
 import io
-from collections.abc import AsyncIterator
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -10,7 +14,10 @@ from docx import Document
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.e2e.client import Receiver
+from deploy.local.programs import Program, stop
+from deploy.local.servers import free_port, listening
+from tests.conftest import ROOT, RunningStack
+from tests.e2e.client import Api, Receiver
 
 FAQ = """<!doctype html><html lang="en"><head><title>Help: your account</title></head><body>
 <nav><a href="/">Home</a> <a href="/faq">FAQ</a></nav>
@@ -27,6 +34,43 @@ you a mail with a link that works for thirty minutes.</p>
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=90)) as opened:
         yield opened
+
+
+@pytest.fixture
+async def api(session: aiohttp.ClientSession, stack: RunningStack) -> Api:
+    return Api(session, stack.base_url, stack.api_key)
+
+
+@pytest.fixture(scope="session")
+def slow_stack() -> Iterator[RunningStack]:
+    """A second product beside the first, whose answers a slow model writes, word by word."""
+    folder = Path(tempfile.mkdtemp(prefix="chattery-test-"))
+    folder.chmod(0o755)
+    port = free_port()
+    model = Program(
+        "model",
+        [sys.executable, "-m", "tests.model", str(port), "0.1"],
+        folder / "model.log",
+        ready=lambda: listening(port),
+        cwd=ROOT,
+    )
+    process = model.start()
+    running = RunningStack(
+        folder / "data",
+        ANTHROPIC_API_KEY="test",
+        ANTHROPIC_BASE_URL=f"http://127.0.0.1:{port}",
+    )
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+        stop(process, model.stop_signal, 2.0)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def slow_api(session: aiohttp.ClientSession, slow_stack: RunningStack) -> Api:
+    return Api(session, slow_stack.base_url, slow_stack.api_key)
 
 
 @pytest.fixture

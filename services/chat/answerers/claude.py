@@ -7,11 +7,13 @@ tried, as long as nothing was shown.
 
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import aiohttp
 import anthropic
+import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
@@ -35,6 +37,10 @@ class AnswerFailed(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+# The SDK wraps what fails before the first byte; what fails after it comes from the transport.
+_FAILURES = (anthropic.APIError, httpx2.HTTPError, aiohttp.ClientError, AnswerFailed)
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -128,7 +134,7 @@ class ClaudeAnswerer:
         ) as client:
             yield cls(client, models, prices)
 
-    async def answer(self, question: Question) -> AsyncIterator[Delta | Ending]:
+    async def answer(self, question: Question) -> AsyncGenerator[Delta | Ending]:
         """Raises `AnswerFailed`."""
         usage = Usage(self._prices)
         known = list(question.passages)
@@ -137,11 +143,12 @@ class ClaudeAnswerer:
         shown = False
         for _ in range(MAX_ROUNDS):
             made = _Round()
-            async for text in self._call(question, messages, made, usage, shown=shown):
-                clean = citations.feed(text)
-                if clean:
-                    shown = True
-                    yield Delta(clean)
+            call = self._call(question, messages, made, usage, shown=shown)
+            async with aclosing(call) as pieces:
+                async for text in pieces:
+                    if clean := citations.feed(text):
+                        shown = True
+                        yield Delta(clean)
             calls = [block for block in made.content if block["type"] == "tool_use"]
             if made.stop != "tool_use" or not calls:
                 break
@@ -173,19 +180,21 @@ class ClaudeAnswerer:
         usage: Usage,
         *,
         shown: bool,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """One call of the model; of the fallback when the first can't be had at all."""
         for last, model in _with_last(self._models):
             started = time.perf_counter()
             outcome = "failed"
             try:
                 with span("llm.messages", attributes={"gen_ai.request.model": model}):
-                    async for text in self._stream(model, question, messages, made, usage):
-                        shown = True
-                        yield text
+                    stream = self._stream(model, question, messages, made, usage)
+                    async with aclosing(stream) as pieces:
+                        async for text in pieces:
+                            shown = True
+                            yield text
                 outcome = "done"
                 return
-            except anthropic.APIError as exc:
+            except _FAILURES as exc:
                 log.warning("model_failed", model=model, error=type(exc).__name__, shown=shown)
                 if shown or last:
                     raise _failed(exc) from exc
@@ -200,19 +209,19 @@ class ClaudeAnswerer:
         messages: list[dict[str, Any]],
         made: _Round,
         usage: Usage,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         create: Any = self._client.messages.create  # plain dictionaries, not the SDK's types
-        stream = await create(
+        async with await create(
             model=model,
             max_tokens=MAX_TOKENS,
             system=prompts.system(question),
             messages=messages,
             tools=prompts.TOOLS,
             stream=True,
-        )
-        async for event in stream:
-            if text := made.feed(event, usage):
-                yield text
+        ) as stream:
+            async for event in stream:
+                if text := made.feed(event, usage):
+                    yield text
         if not made.ended:
             raise AnswerFailed("model_broke_off", "The model's answer broke off.")
 
@@ -278,11 +287,15 @@ def _quote(text: str, statement: str) -> str:
     return max(sentences(text) or [text], key=shared)
 
 
-def _failed(exc: anthropic.APIError) -> AnswerFailed:
+def _failed(exc: Exception) -> AnswerFailed:
+    if isinstance(exc, AnswerFailed):
+        return exc
     if isinstance(exc, anthropic.RateLimitError):
         return AnswerFailed("model_busy", "The model takes no more requests at the moment.")
     if isinstance(exc, anthropic.APIStatusError) and exc.status_code == 529:
         return AnswerFailed("model_busy", "The model is overloaded at the moment.")
     if isinstance(exc, anthropic.APITimeoutError):
         return AnswerFailed("model_timeout", "The model did not answer in time.")
+    if isinstance(exc, httpx2.HTTPError | aiohttp.ClientError):
+        return AnswerFailed("model_broke_off", "The model's answer broke off.")
     return AnswerFailed("model_unavailable", "The model could not be reached.")

@@ -8,7 +8,7 @@ matches is answered verbatim.
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Sentence(msgspec.Struct, frozen=True):
 class ExtractiveAnswerer:
     """The default where no model is configured."""
 
-    async def answer(self, question: Question) -> AsyncIterator[Delta | Ending]:
+    async def answer(self, question: Question) -> AsyncGenerator[Delta | Ending]:
         chosen = await asyncio.to_thread(choose, question)
         for delta in deltas("\n\n".join(_paragraphs(chosen))):
             yield Delta(delta)

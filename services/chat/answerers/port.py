@@ -1,6 +1,6 @@
 """The port between an answer in flight and whoever writes it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -50,4 +50,4 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 class Answerer(Protocol):
     """Writes one answer: deltas, then one ending. Raises `AnswerFailed`."""
 
-    def answer(self, question: Question) -> AsyncIterator[Delta | Ending]: ...
+    def answer(self, question: Question) -> AsyncGenerator[Delta | Ending]: ...

@@ -1,0 +1,254 @@
+"""Answers: cited, ordered, kept, asked for once; and what happens when a model fails."""
+
+import asyncio
+
+from libs.common import calls
+from libs.common.ids import new_id
+from tests.integration.chat.conftest import Chat
+from tests.model import Model, Script
+
+QUESTION = "How do I reset my password?"
+ANSWER = "You can reset your password by clicking the 'Forgot Password' link."
+
+
+async def test_an_answer_is_quoted_from_the_knowledge_and_names_it(chat: Chat) -> None:
+    bot = await chat.bot()
+    item = await chat.knows(bot, QUESTION, ANSWER)
+
+    answer = await chat.ask(bot, "How can I reset the password?")
+
+    assert answer.text == ANSWER
+    assert answer.finish == "complete"
+    assert [s["knowledgeId"] for s in answer.last["sources"]] == [item]
+    assert answer.last["sources"][0]["quote"] in ANSWER
+    kept = await chat.answer(bot, answer.asked)
+    assert kept.frames == answer.frames
+    said = await chat.messages(answer.asked.conversation_id)
+    assert [(m.sender, m.text) for m in said] == [
+        ("visitor", "How can I reset the password?"),
+        ("bot", ANSWER),
+    ]
+    assert said[1].id == answer.last["messageId"]
+
+
+async def test_a_question_beyond_the_knowledge_is_declined_in_its_language(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+
+    answer = await chat.ask(bot, "Was ist die Hauptstadt von Peru?", language="de")
+
+    assert answer.finish == "no_answer"
+    assert answer.last["sources"] == []
+    assert "keine Antwort" in answer.text or "Antwort" in answer.text
+    groups = await chat.call(calls.ANALYTICS_UNANSWERED, calls.ListUnanswered(chatbot_id=bot))
+    assert [g.question for g in groups.data] == ["Was ist die Hauptstadt von Peru?"]
+
+
+async def test_a_message_sent_twice_is_asked_once(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+
+    both = await asyncio.gather(
+        *(chat.ask(bot, QUESTION, visitor_id="vis_twice", client_message_id="c1") for _ in range(2))
+    )
+
+    assert both[0].asked.message_id == both[1].asked.message_id
+    assert both[0].text == both[1].text == ANSWER
+    assert sorted(a.asked.repeated for a in both) == [False, True]
+    assert len(await chat.messages(both[0].asked.conversation_id)) == 2
+
+
+async def test_questions_of_one_conversation_are_answered_in_order(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    first = await talking.ask(bot, QUESTION)
+    model.scripts.extend([Script("Slow one [1].", delay=0.2), Script("Quick one [1].")])
+
+    slow = asyncio.create_task(
+        talking.ask(bot, QUESTION, conversation_id=first.asked.conversation_id)
+    )
+    await asyncio.sleep(0.15)
+    quick = await talking.ask(bot, QUESTION, conversation_id=first.asked.conversation_id)
+    await slow
+
+    assert (quick.text, slow.result().text) == ("Quick one.", "Slow one.")
+    said = await talking.messages(first.asked.conversation_id)
+    assert [m.text for m in said if m.sender == "bot"][1:] == ["Slow one.", "Quick one."]
+
+
+async def test_a_citation_the_model_invents_is_dropped(talking: Chat, model: Model) -> None:
+    bot = await talking.bot()
+    item = await talking.knows(bot, QUESTION, ANSWER)
+    model.say("Click the link [1]. It is blue [7].")
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert answer.text == "Click the link. It is blue."
+    assert [s["knowledgeId"] for s in answer.last["sources"]] == [item]
+
+
+async def test_an_answer_without_any_citation_has_no_sources(talking: Chat, model: Model) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.say("I cannot find that in the knowledge.")
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert answer.finish == "no_answer"
+    assert answer.last["sources"] == []
+
+
+async def test_the_model_searches_again_and_cites_what_it_found(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    second = await talking.knows(bot, "Where is the office?", "It is at 12 Harbour Street.")
+    model.scripts.extend(
+        [
+            Script("One moment. ", tool=("search_knowledge", {"query": "Where is the office?"})),
+            Script("It is at 12 Harbour Street [2]."),
+        ]
+    )
+
+    answer = await talking.ask(bot, QUESTION)
+
+    cited = [s["knowledgeId"] for s in answer.last["sources"]]
+    numbered = model.last["messages"][-1]["content"][0]["content"]
+    assert cited == [second] or "Harbour" not in numbered
+    assert answer.text.endswith("It is at 12 Harbour Street.")
+
+
+async def test_the_model_calls_a_person_and_the_visitor_is_told(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.append(
+        Script("I see.", tool=("escalate_to_human", {"reason": "angry", "summary": "Wants help"}))
+    )
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert answer.finish == "escalated"
+    assert "person" in answer.text
+    conversation = await talking.conversation(answer.asked.conversation_id)
+    assert conversation.status == "escalated"
+    assert conversation.escalation is not None
+    assert (conversation.escalation.by, conversation.escalation.reason) == ("bot", "angry")
+
+
+async def test_the_fallback_answers_when_the_first_model_is_overloaded(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.extend([Script(status=529, retry_after="0")] * 3)
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert answer.finish == "complete"
+    assert [r["model"] for r in model.requests[-4:]] == ["claude-sonnet-5-5"] * 3 + [
+        "claude-haiku-5-5"
+    ]
+
+
+async def test_a_model_that_breaks_off_ends_in_an_error_frame_and_frees_the_conversation(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.append(Script("This is the beginning of", error_after=3))
+
+    broken = await talking.ask(bot, QUESTION)
+    again = await talking.ask(bot, QUESTION, conversation_id=broken.asked.conversation_id)
+
+    assert broken.finish == "error"
+    assert broken.last["error"]["code"].startswith("model_")
+    assert broken.text.startswith("This is the")
+    assert again.finish == "complete"
+
+
+async def test_a_connection_cut_before_the_first_word_is_tried_again(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.append(Script("Never seen [1].", break_after=0))
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert answer.finish == "complete"
+    assert "Never seen" not in answer.text
+
+
+async def test_an_answer_is_stopped_and_what_was_said_stands(talking: Chat, model: Model) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.append(Script("word " * 200 + "[1].", delay=0.05))
+    answer_id = new_id("ans")
+    asked = await talking.call(
+        calls.MESSAGE_CREATE,
+        calls.Ask(chatbot_id=bot, message=QUESTION, answer_id=answer_id),
+    )
+    await asyncio.sleep(0.6)
+
+    await talking.call(calls.ANSWER_STOP, calls.StopAnswer(chatbot_id=bot, answer_id=answer_id))
+
+    answer = await talking.answer(bot, asked)
+    assert answer.finish == "stopped"
+    assert 0 < len(answer.text.split()) < 200
+    said = await talking.messages(asked.conversation_id)
+    assert said[-1].text == answer.text
+    assert said[-1].status == "stopped"
+
+
+async def test_the_budget_of_the_day_spent_answers_are_extracted(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot(limits=calls.ChatbotLimits(daily_tokens=100))
+    await talking.knows(bot, QUESTION, ANSWER)
+    await talking.ask(bot, QUESTION)
+    asked = len(model.requests)
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert len(model.requests) == asked
+    assert answer.text == ANSWER
+
+
+async def test_an_answer_of_a_dead_process_is_taken_over(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+    first = await chat.ask(bot, QUESTION)
+    async with chat.db.system() as tx:  # as one that died right after it claimed
+        await tx.execute(
+            "insert into answers (id, account_id, chatbot_id, conversation_id, question_id,"
+            " message_id, language, status, owner, lease_until, attempts) select 'ans_dead',"
+            " account_id, chatbot_id, conversation_id, question_id, 'msg_ffff', 'en', 'running',"
+            " 'gone', now() + interval '1 second', 1 from answers where id = %s",
+            (first.asked.answer_id,),
+        )
+        await tx.execute(
+            "insert into answers (id, account_id, chatbot_id, conversation_id, question_id,"
+            " message_id, language, status, owner, lease_until, attempts, frames) select"
+            " 'ans_shown', account_id, chatbot_id, conversation_id, question_id, 'msg_ffff0', 'en',"
+            " 'running', 'gone', now() + interval '1 second', 1, %s from answers where id = %s",
+            (['{"text": "Half a ", "conversationId": "x"}'], first.asked.answer_id),
+        )
+
+    for id in ("ans_dead", "ans_shown"):
+        asked = calls.Asked(
+            conversation_id=first.asked.conversation_id,
+            visitor_id=first.asked.visitor_id,
+            message_id=first.asked.message_id,
+            answer_id=id,
+        )
+        answer = await chat.answer(bot, asked)
+        if id == "ans_dead":
+            assert (answer.finish, answer.text) == ("complete", ANSWER)
+        else:
+            assert (answer.finish, answer.text) == ("error", "Half a ")
+            assert answer.last["error"]["code"] == "interrupted"
