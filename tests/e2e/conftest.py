@@ -49,7 +49,7 @@ def slow_stack() -> Iterator[RunningStack]:
     port = free_port()
     model = Program(
         "model",
-        [sys.executable, "-m", "tests.model", str(port), "0.1"],
+        [sys.executable, "-m", "libs.common.testing.model", str(port), "0.1"],
         folder / "model.log",
         ready=lambda: listening(port),
         cwd=ROOT,

@@ -22,7 +22,7 @@ from libs.common.ids import new_id
 from services.chat import service as chat_service
 from services.ingest import service as ingest_service
 from tests.conftest import Servers, TestDatabase
-from tests.model import Model
+from libs.common.testing.model import Model
 
 PATIENCE = 30.0  # seconds for anything to come about
 

@@ -5,7 +5,7 @@ import asyncio
 from libs.common import calls
 from libs.common.ids import new_id
 from tests.integration.chat.conftest import Chat
-from tests.model import Model, Script
+from libs.common.testing.model import Model, Script
 
 QUESTION = "How do I reset my password?"
 ANSWER = "You can reset your password by clicking the 'Forgot Password' link."

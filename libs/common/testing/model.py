@@ -1,7 +1,7 @@
 """A model provider that speaks Anthropic's Messages API, streamed, from a script.
 
 The one fake of the tests, at the true edge: what a provider sends, or fails to send, is data
-here (https://docs.anthropic.com/en/api/messages-streaming). ``python -m tests.model PORT DELAY``
+here (https://docs.anthropic.com/en/api/messages-streaming). ``python -m libs.common.testing.model PORT DELAY``
 serves the default script on a port with DELAY seconds a piece.
 """
 
