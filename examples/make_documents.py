@@ -5,7 +5,7 @@ from pathlib import Path
 from docx import Document
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Table
+from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate, Table
 
 FOLDER = Path(__file__).parent / "documents"
 
@@ -14,7 +14,7 @@ def manual() -> None:
     """Three pages of an owner's manual."""
     style = getSampleStyleSheet()
     title, heading, body = style["Title"], style["Heading2"], style["BodyText"]
-    pages: list[list[object]] = [
+    pages: list[list[Flowable]] = [
         [
             Paragraph("E-City owner's manual", title),
             Paragraph("Before the first ride", heading),
@@ -57,7 +57,7 @@ def manual() -> None:
             ),
         ],
     ]
-    story: list[object] = []
+    story: list[Flowable] = []
     for page in pages:
         story += [*page, PageBreak()]
     document = SimpleDocTemplate(

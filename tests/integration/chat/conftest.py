@@ -19,10 +19,10 @@ from libs.common.envelope import Actor, Context
 from libs.common.errors import RemoteError
 from libs.common.frames import Frame
 from libs.common.ids import new_id
+from libs.common.testing.model import Model
 from services.chat import service as chat_service
 from services.ingest import service as ingest_service
 from tests.conftest import Servers, TestDatabase
-from libs.common.testing.model import Model
 
 PATIENCE = 30.0  # seconds for anything to come about
 

@@ -4,8 +4,8 @@ import asyncio
 
 from libs.common import calls
 from libs.common.ids import new_id
-from tests.integration.chat.conftest import Chat
 from libs.common.testing.model import Model, Script
+from tests.integration.chat.conftest import Chat
 
 QUESTION = "How do I reset my password?"
 ANSWER = "You can reset your password by clicking the 'Forgot Password' link."
