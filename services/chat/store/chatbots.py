@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
+from libs.common import pages
 from libs.common.calls import (
     Appearance,
     Chatbot,
@@ -16,7 +17,6 @@ from libs.common.calls import (
     WidgetSettings,
 )
 from libs.common.db import Tx
-from services.chat.store import pages
 
 PARTS = ("personality", "appearance", "widget", "handoff", "limits")
 

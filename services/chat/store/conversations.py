@@ -6,6 +6,7 @@ import msgspec
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from libs.common import pages
 from libs.common.calls import (
     Conversation,
     EscalationState,
@@ -17,7 +18,6 @@ from libs.common.calls import (
     Source,
 )
 from libs.common.db import Tx
-from services.chat.store import pages
 
 PREVIEW = 140  # characters
 
