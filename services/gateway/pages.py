@@ -1,10 +1,13 @@
 """Pages and scripts of the project itself: the widget, the dashboard, the site, the reference.
 
 Files lie in ``static/{widget,dashboard,site}``. Those under ``assets/`` carry a hash in their
-name and never change; the rest is asked about by ETag. A file may have a ``.br`` or ``.gz`` beside it.
+name and never change; so do those asked for with the version of their area, a hash over all its
+files, which takes the place of ``{{version}}`` in what names them. The rest is asked about by ETag.
+Texts are packed when first asked for, unless a ``.br`` or ``.gz`` lies beside them.
 """
 
 import asyncio
+import gzip
 import hashlib
 import mimetypes
 from pathlib import Path
@@ -25,6 +28,13 @@ PAGE_POLICY = (
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 SHORT = "public, max-age=300"
+WORTH_PACKING = 600  # bytes
+MOST_PACKED = 500  # files
+PLACE = b"{{version}}"
+
+
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("text/javascript", ".mjs")
 
 
 class File(msgspec.Struct, frozen=True):
@@ -40,6 +50,20 @@ class Pages:
     def __init__(self, folder: Path = STATIC) -> None:
         self._folder = folder
         self._files: dict[Path, File] = {}
+        self._packed: dict[str, File] = {}
+        self._versions: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def version(self, area: str) -> str:
+        """A hash over the area's own files: changes when one of them does."""
+        paths = sorted(p for p in (self._folder / area).glob("*") if p.is_file())
+        stamps = tuple(path.stat().st_mtime_ns for path in paths)
+        known = self._versions.get(area)
+        if known is None or known[0] != stamps:
+            digest = hashlib.sha256()
+            for path in paths:
+                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+            known = self._versions[area] = (stamps, digest.hexdigest()[:12])
+        return known[1]
 
     async def serve(
         self, call: Call, name: str, *, cache: str = REVALIDATE, policy: str = PAGE_POLICY
@@ -66,8 +90,30 @@ class Pages:
         return web.Response(body=file.body, headers=headers)
 
     def _find(self, path: Path, accepted: str) -> tuple[str, File]:
+        coding, file = self._stored(path, accepted)
+        if PLACE in file.body:
+            area = path.relative_to(self._folder.resolve()).parts[0]
+            body = file.body.replace(PLACE, self.version(area).encode())
+            file = File(body, _etag(body), file.kind, file.stamp)
+        if coding or "gzip" not in accepted or not _is_text(file.kind):
+            return coding, file
+        return self._pack(file)
+
+    def _pack(self, file: File) -> tuple[str, File]:
+        if not WORTH_PACKING < len(file.body) <= LARGEST_CACHED:
+            return "", file
+        packed = self._packed.get(file.etag)
+        if packed is None:
+            body = gzip.compress(file.body, 9, mtime=0)
+            packed = File(body, _etag(body), file.kind, file.stamp)
+            if len(self._packed) >= MOST_PACKED:
+                self._packed.clear()
+            self._packed[file.etag] = packed
+        return "gzip", packed
+
+    def _stored(self, path: Path, accepted: str) -> tuple[str, File]:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        if kind.startswith("text/") or kind.endswith(("javascript", "json", "xml")):
+        if _is_text(kind):
             kind += "; charset=utf-8"
         for coding, suffix in (("br", ".br"), ("gzip", ".gz")):
             packed = path.with_name(path.name + suffix)
@@ -87,8 +133,16 @@ class Pages:
             body = path.read_bytes()
         except (OSError, ValueError):
             return None
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        file = File(body, etag, kind, stamp)
+        file = File(body, _etag(body), kind, stamp)
         if len(body) <= LARGEST_CACHED:
             self._files[path] = file
         return file
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _is_text(kind: str) -> bool:
+    kind = kind.partition(";")[0]
+    return kind.startswith("text/") or kind.endswith(("javascript", "json", "xml"))

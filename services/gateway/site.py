@@ -12,7 +12,7 @@ from libs.common.errors import NotFound
 from services.gateway import reference
 from services.gateway.call import Call
 from services.gateway.gateway import Gateway
-from services.gateway.pages import IMMUTABLE, SHORT
+from services.gateway.pages import IMMUTABLE, REVALIDATE, SHORT
 
 READY_TIMEOUT = 3.0  # seconds
 DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -20,6 +20,12 @@ DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ance
 
 class AssetName(Request, frozen=True, kw_only=True):
     area: str
+    name: str
+
+
+class VersionedName(Request, frozen=True, kw_only=True):
+    area: str
+    version: str
     name: str
 
 
@@ -92,10 +98,25 @@ async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:
 
 
 async def widget(gateway: Gateway, call: Call, _: Any) -> web.Response:
-    """The script other sites embed."""
+    """The script other sites embed: as a script, and as a module."""
+    _for_anyone(call)
+    return await gateway.pages.serve(call, f"widget{call.request.path}", cache=SHORT)
+
+
+async def versioned(gateway: Gateway, call: Call, request: VersionedName) -> web.Response:
+    """``/assets/{area}/{version}/{name}``: kept for ever where the version is today's."""
+    if request.area not in ("dashboard", "widget") or "/" in request.name:
+        raise NotFound
+    if request.area == "widget":
+        _for_anyone(call)
+    current = await asyncio.to_thread(gateway.pages.version, request.area)
+    cache = IMMUTABLE if request.version == current else REVALIDATE
+    return await gateway.pages.serve(call, f"{request.area}/{request.name}", cache=cache)
+
+
+def _for_anyone(call: Call) -> None:
     call.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     call.headers["Access-Control-Allow-Origin"] = "*"
-    return await gateway.pages.serve(call, "widget/widget.js", cache=SHORT)
 
 
 async def asset(gateway: Gateway, call: Call, request: AssetName) -> web.Response:

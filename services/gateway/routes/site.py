@@ -29,5 +29,12 @@ SITE = (
     _page("/", "The project's page", site.home),
     _page("/dashboard", "The dashboard", site.dashboard),
     _page("/widget.js", "The widget's script", site.widget),
+    _page("/widget.mjs", "The widget as a module", site.widget),
+    _page(
+        "/assets/{area}/{version}/{name}",
+        "A file of a page, by its version",
+        site.versioned,
+        site.VersionedName,
+    ),
     _page("/assets/{area}/{name}", "A file of a page", site.asset, site.AssetName),
 )
