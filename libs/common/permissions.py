@@ -92,8 +92,10 @@ NATS_PERMISSIONS: Final[dict[str, Permissions]] = {
             "gateway.>",
             "webhooks.>",
             *_consumes("EVENTS"),
+            "$JS.API.DIRECT.GET.EVENTS",
         ),
-        "subscribe": _serves("webhooks", "webhooks.>"),
+        # Events as they pass are only a hint that the stream has something new.
+        "subscribe": _serves("webhooks", "webhooks.>", "events.>"),
     },
     "ratelimit": {
         "publish": ("ratelimit.>",),
