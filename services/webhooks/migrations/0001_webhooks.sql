@@ -21,7 +21,8 @@ create table endpoints (
   last_failure_at timestamptz,
   tokens double precision not null default 1,     -- of the rate limit's bucket
   tokens_at timestamptz not null default now(),
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  deleted_at timestamptz                  -- hidden; its deliveries are removed bit by bit
 );
 create index on endpoints (account_id, id desc);
 
@@ -45,25 +46,24 @@ create table deliveries (
   id text primary key,
   account_id text not null,
   endpoint_id text not null references endpoints on delete cascade,
-  event_id text not null references events on delete cascade,
+  event_id text not null,                 -- the event is kept longer than its deliveries
   event text not null,
   key text not null,                      -- deliveries of one key go out in order; '' has no order
   status text not null default 'pending', -- pending | delivering | succeeded | failed | cancelled
   attempts jsonb not null default '[]',   -- the log
   tries integer not null default 0,       -- since it was last queued: the place in the schedule
   due_at timestamptz not null default now(),  -- while delivering: when the lease ends
-  owner text,
+  owner text,                             -- the process that holds it
   ms integer,                             -- of the last attempt
   created_at timestamptz not null default now(),
   finished_at timestamptz
 );
 create unique index on deliveries (endpoint_id, event_id);
+create index on deliveries (endpoint_id, id desc);
 create index deliveries_due on deliveries (endpoint_id, due_at, seq) where finished_at is null;
 create index deliveries_order on deliveries (endpoint_id, key, seq)
   where finished_at is null and key <> '';
-create index on deliveries (endpoint_id, id desc);
-create index on deliveries (event_id);
-create index on deliveries (endpoint_id, finished_at) where finished_at is not null;
+create index deliveries_held on deliveries (owner) where owner is not null;
 
 create table notices (
   id text primary key,
@@ -77,12 +77,18 @@ create table notices (
 create index on notices (account_id, id desc);
 create index on notices (created_at) where mailed_at is null;
 
--- What only one replica may do at a time, and how far it came. Names no account.
+-- Who takes events in, and which processes are alive. Names no account.
 create table leases (
   name text primary key,
   owner text not null,
-  until timestamptz not null,
-  position bigint not null default 0      -- the last number read from the stream
+  until timestamptz not null
+);
+
+-- How far the event stream was read, and which one: a stream made anew counts from the start.
+create table positions (
+  stream text primary key,
+  created text not null,
+  position bigint not null
 );
 
 do $$

@@ -1,0 +1,137 @@
+"""Takes events from the stream into the inbox and makes their deliveries.
+
+One process at a time, under a lease that each batch's transaction renews: who lost it can't
+write. The events, their deliveries and the place in the stream are one transaction, and an event
+that came before is known by its id: a wiped stream, a crash or a repeat loses and doubles nothing.
+"""
+
+import asyncio
+import random
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from libs.common import events, streams
+from libs.common.bus import Bus
+from libs.common.db import Database
+from libs.common.errors import AppError
+from libs.common.streams import EVENTS
+from libs.common.telemetry import log
+from services.webhooks import metrics
+from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.feed import BATCH, Feed
+from services.webhooks.store import inbox
+
+LEASE = 6.0  # seconds
+LOOK = 1.0  # seconds between two looks at the stream when nothing was heard
+DUE = "webhooks.due"  # tells the other processes that there is something to claim
+DEAD = "dead.webhooks"
+
+
+class Intake:
+    def __init__(self, db: Database, bus: Bus, dispatcher: Dispatcher, *, owner: str) -> None:
+        self._db = db
+        self._bus = bus
+        self._feed = Feed(bus, EVENTS)
+        self._dispatcher = dispatcher
+        self._owner = owner
+        self._heard = asyncio.Event()
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Read on while this process has the lease, until cancelled."""
+        pause = LOOK
+        while True:
+            try:
+                async with asyncio.timeout(30):
+                    pause = LOOK if await self._lead() else LEASE / 3
+            except (AppError, TimeoutError, nats.errors.Error) as exc:
+                log.warning("intake_waits", reason=str(exc))
+                pause = min(pause * 1.5, 5.0)
+            try:
+                async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):
+                    await self._heard.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._heard.clear()
+
+    async def listen(self) -> None:
+        """Hear that events pass, and that deliveries are due; both are only hints."""
+
+        async def heard(_: Msg) -> None:
+            self._heard.set()
+
+        async def due(_: Msg) -> None:
+            self._dispatcher.wake()
+
+        while True:
+            try:
+                await self._bus.client.subscribe("events.>", cb=heard)
+                await self._bus.client.subscribe(DUE, cb=due)
+                break
+            except nats.errors.Error:
+                await asyncio.sleep(1.0)
+        await asyncio.Event().wait()
+
+    async def _lead(self) -> bool:
+        """Take in all there is. False when another process does."""
+        if self._stopped:
+            return False
+        async with self._db.system() as tx:
+            mine = await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE)
+        metrics.LEADER.set(mine)
+        if not mine:
+            return False
+        created, last = await self._feed.state()
+        async with self._db.system() as tx:
+            position = await inbox.position(tx, EVENTS, created)
+        while position < last:
+            messages = await self._feed.read(position, BATCH)
+            if not messages:
+                break
+            if not await self._take(created, messages):
+                return False
+            position = messages[-1][0]
+            last = max(last, position)
+            if len(messages) == BATCH:
+                last = max(last, position + 1)
+        return True
+
+    async def _take(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
+        found = {e.id: e for e in [await self._decode(m) for _, m in messages] if e is not None}
+        made = 0
+        async with self._db.system() as tx:
+            if not await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE):
+                return False
+            if found:
+                new = await inbox.add(tx, list(found.values()))
+                made = await inbox.fan_out(tx, [e for e in found.values() if e.id in new])
+                metrics.EVENTS.inc(len(new))
+            await inbox.advance(tx, EVENTS, created, messages[-1][0])
+        if made:
+            self._dispatcher.wake()
+            await self._bus.publish(DUE, b"")
+        return True
+
+    async def _decode(self, message: Msg) -> events.Event | None:
+        """A public event; None for what is not for webhooks. What can't be read is set aside."""
+        headers = message.headers or {}
+        subject = headers.get("Nats-Subject", "")
+        if subject.rpartition(".")[2] not in events.PUBLIC_EVENTS:
+            return None
+        try:
+            return events.decode(message.data)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            sequence = headers.get("Nats-Sequence", "")
+            await streams.ensure(self._bus.js, streams.DEAD)
+            log.error("event_unreadable", subject=subject, sequence=sequence)
+            await self._bus.publish_durable(
+                DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
+            )
+            return None
+
+    def stop(self) -> None:
+        """Leave the stream to another process."""
+        self._stopped = True

@@ -1,0 +1,73 @@
+"""What the webhooks service is made of."""
+
+from contextlib import AsyncExitStack
+
+from pydantic import SecretStr, field_validator
+
+from libs.common.app import Service, bus_check
+from libs.common.bus import Bus
+from libs.common.config import Cidrs, DatabaseSettings, cidrs
+from libs.common.db import Database
+from libs.common.ids import new_id
+from libs.common.keyring import Keyring
+from services.webhooks import schedule
+from services.webhooks.deliveries import Deliveries
+from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.endpoints import Endpoints
+from services.webhooks.handlers import Handlers
+from services.webhooks.intake import Intake
+from services.webhooks.sender import TOTAL_TIMEOUT, Sender
+from services.webhooks.targets import Targets
+
+
+class Settings(DatabaseSettings):
+    keyring: SecretStr  # "1:<base64 of 32 bytes>,2:…"; the highest number seals
+    webhook_allow: Cidrs = ()  # private addresses that may be delivered to
+    webhook_http: bool = False  # plain http to any address that may be delivered to
+    webhook_schedule: str = schedule.DEFAULT  # between attempts
+    webhook_timeout: float = TOTAL_TIMEOUT  # seconds, of a whole attempt
+    webhook_retention_days: float = 30.0  # of events and deliveries
+    webhook_disable_after_hours: float = 120.0  # without a success
+
+    _cidrs = field_validator("webhook_allow", mode="before")(cidrs)
+
+    @field_validator("webhook_schedule")
+    @classmethod
+    def _schedule(cls, text: str) -> str:
+        schedule.parse(text)
+        return text
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> Service:
+    url = settings.database_url.get_secret_value()
+    db = await stack.enter_async_context(
+        Database.open(url, schema="webhooks", service="webhooks", size=settings.db_pool)
+    )
+    bus = await stack.enter_async_context(Bus.open(settings, "webhooks"))
+    targets = Targets(settings.webhook_allow, http=settings.webhook_http)
+    sender = await stack.enter_async_context(Sender.open(targets, timeout=settings.webhook_timeout))
+    keyring = Keyring.parse(settings.keyring.get_secret_value())
+    owner = new_id("req")
+    steps = schedule.parse(settings.webhook_schedule)
+    dispatcher = Dispatcher(db, sender, keyring, owner=owner, steps=steps)
+    intake = Intake(db, bus, dispatcher, owner=owner)
+    handlers = Handlers(Endpoints(db, bus, targets, keyring), Deliveries(db, dispatcher))
+    await handlers.serve(bus)
+
+    async def drain(grace: float) -> None:
+        intake.stop()
+        await bus.stop_serving(grace / 2)
+        await dispatcher.drain(grace / 2)
+
+    return Service(
+        "webhooks",
+        checks={"bus": bus_check(bus), "postgres": db.ready},
+        tasks={
+            "hints": intake.listen(),
+            "intake": intake.run(),
+            "claim": dispatcher.run(),
+            "outcomes": dispatcher.write(),
+            "alive": dispatcher.live(),
+        },
+        drain=drain,
+    )

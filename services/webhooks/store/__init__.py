@@ -1,0 +1,1 @@
+"""All SQL of the service, one module a table or a use of it."""

@@ -1,0 +1,207 @@
+"""The webhooks service as it is built, on real servers, and an endpoint that notes what comes."""
+
+import asyncio
+import base64
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from libs.common import calls, events
+from libs.common.bus import Bus
+from libs.common.config import CommonSettings
+from libs.common.db import Database
+from libs.common.envelope import Context
+from libs.common.errors import NotFound
+from libs.common.ids import new_id
+from services.webhooks.service import Settings, build
+from tests.conftest import Servers, TestDatabase
+
+PATIENCE = 30.0  # seconds for anything to come about
+KEY = "1:" + base64.b64encode(os.urandom(32)).decode()
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: Any
+    body: bytes
+    at: float
+
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Receiver:
+    """Answers 200 to everything, but on the paths for which a test says otherwise."""
+
+    url: str = ""
+    requests: list[Received] = field(default_factory=list[Received])
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.requests.append(Received(request.path, request.headers.copy(), body, time.monotonic()))
+        answer = self.answers.get(request.path)
+        return await answer(request) if answer else web.Response(text="thanks")
+
+    def at(self, path: str) -> list[Received]:
+        return [r for r in self.requests if r.path == path]
+
+    async def wait(self, count: int, path: str = "/hook", patience: float = PATIENCE) -> Any:
+        end = time.monotonic() + patience
+        while len(self.at(path)) < count:
+            assert time.monotonic() < end, f"{len(self.at(path))} of {count} arrived"
+            await asyncio.sleep(0.01)
+        return self.at(path)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/{name}", receiver.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield receiver
+    await runner.cleanup()
+
+
+class Webhooks:
+    """The running service, and the bus as its callers have it."""
+
+    def __init__(self, bus: Bus, db: Database, url: str) -> None:
+        self.bus = bus
+        self.db = db
+        self.url = url
+        self.context = Context(account=new_id("acc"))
+        self.chatbot = f"bot_{uuid.uuid4().hex}"
+        self.drain: Any = None
+
+    async def call(self, endpoint: Any, request: Any, context: Context | None = None) -> Any:
+        return await self.bus.request(endpoint, request, context or self.context, timeout=10)
+
+    async def endpoint(self, url: str, **fields: Any) -> calls.WebhookEndpoint:
+        return await self.call(calls.WEBHOOK_CREATE, calls.CreateWebhook(url=url, **fields))
+
+    async def publish(
+        self, text: str = "Hello", conversation: str = "conv_a", **fields: Any
+    ) -> events.Event:
+        event = self.event(text, conversation, **fields)
+        await self.bus.publish_durable(event.subject, events.encode(event), message_id=event.id)
+        return event
+
+    def event(
+        self, text: str = "Hello", conversation: str = "conv_a", **fields: Any
+    ) -> events.Event:
+        fields = {"sender": "visitor", "visitor_id": "vis_a", **fields}
+        chatbot = fields.pop("chatbot_id", self.chatbot)
+        data = events.NewMessage(conversation, chatbot, new_id("msg"), text, **fields)
+        return events.make(data, account=self.context.account, chatbot=chatbot, key=conversation)
+
+    async def deliveries(self, endpoint: str, **fields: Any) -> list[calls.Delivery]:
+        request = calls.ListDeliveries(id=endpoint, limit=100, **fields)
+        return (await self.call(calls.DELIVERIES_LIST, request)).data
+
+    async def delivered(
+        self, endpoint: str, status: str = "succeeded", count: int = 1, patience: float = PATIENCE
+    ) -> list[calls.Delivery]:
+        """The deliveries with a status, once there are so many."""
+        end = time.monotonic() + patience
+        while len(found := await self.deliveries(endpoint, status=status)) < count:
+            assert time.monotonic() < end, await self.deliveries(endpoint)
+            await asyncio.sleep(0.03)
+        return found
+
+
+@asynccontextmanager
+async def tasks_of(service: Any) -> AsyncIterator[None]:
+    """A built service's background tasks, until the block ends; one that broke fails the test."""
+    tasks = [asyncio.create_task(task, name=name) for name, task in service.tasks.items()]
+    try:
+        yield
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(servers: Servers, database: Callable[[str], TestDatabase]) -> AsyncIterator[Start]:
+    """Starts the service; a second call starts another replica of it."""
+    async with AsyncExitStack() as stack:
+        url = database("webhooks").url
+        made: list[Webhooks] = []
+
+        async def begin(**settings: Any) -> Webhooks:
+            wanted: dict[str, Any] = {
+                "NATS_URL": servers.nats_url_of("webhooks"),
+                "DATABASE_URL": url,
+                "keyring": KEY,
+                "webhook_allow": "127.0.0.1/32",
+                "webhook_schedule": "0.2s,0.4s,0.4s",
+                **settings,
+            }
+            service = await build(Settings(**wanted), stack)
+            await stack.enter_async_context(tasks_of(service))
+            if not made:
+                made.append(await _callers(stack, servers, url))
+            made[0].drain = service.drain
+            return made[0]
+
+        yield begin
+
+
+async def _callers(stack: AsyncExitStack, servers: Servers, url: str) -> Webhooks:
+    bus = await stack.enter_async_context(
+        Bus.open(CommonSettings(NATS_URL=servers.nats_url), "test")  # pyright: ignore[reportCallIssue]
+    )
+    db = await stack.enter_async_context(
+        Database.open(url, schema="webhooks", service="webhooks", size=2)
+    )
+    webhooks = Webhooks(bus, db, url)
+
+    async def chatbot(context: Context, request: calls.ById) -> Any:
+        if (context.account, request.id) != (webhooks.context.account, webhooks.chatbot):
+            raise NotFound
+        return CHATBOT
+
+    await bus.serve(calls.CHATBOT_GET, chatbot)
+    return webhooks
+
+
+CHATBOT = calls.Chatbot(
+    id="bot_x",
+    name="Support",
+    website=None,
+    language="en",
+    status="active",
+    personality=calls.Personality(),
+    appearance=calls.Appearance(),
+    widget=calls.WidgetSettings(),
+    handoff=calls.Handoff(),
+    limits=calls.ChatbotLimits(),
+    retention_days=None,
+    created_at=events.datetime.now(events.UTC),
+    updated_at=events.datetime.now(events.UTC),
+)
+
+
+@pytest.fixture
+async def webhooks(start: Start) -> Webhooks:
+    return await start()
