@@ -1,0 +1,108 @@
+// One message as it is seen: its text, and below it what it rests on and what one may say to it.
+
+import { h, icon } from "./dom.js";
+import { address, link, render } from "./markdown.js";
+import { fill } from "./text.js";
+
+/** @typedef {{id: string, sender: string, text: string, author?: string | null, sources?: any[], feedback?: {rating: string} | null, createdAt?: string, status?: string, answerId?: string | null}} Message */
+
+export class Bubble {
+  /**
+   * @param {Partial<Message> & {sender: string}} message
+   * @param {import("./text.js").Text} words
+   * @param {(message: Bubble, rating: string, comment?: string) => Promise<any>} [rate]
+   */
+  constructor(message, words, rate) {
+    this.words = words;
+    this.rate = rate;
+    this.id = message.id ?? "";
+    this.sender = message.sender;
+    this.author = message.author ?? "";
+    this.createdAt = message.createdAt ?? new Date().toISOString();
+    this.text = "";
+    this.body = h("div", { class: "bubble", dir: "auto" });
+    this.below = h("div", { class: "below" });
+    this.element = h("div", { class: `message ${this.sender}` }, this.#who(), this.body);
+    if (message.text) this.say(message.text);
+  }
+
+  #who() {
+    const { you, ai, team } = this.words;
+    if (this.sender === "admin") return h("span", { class: "author" }, icon("person"), this.author || team);
+    if (this.sender === "system") return null;
+    return h("span", { class: "hush" }, this.sender === "visitor" ? you : ai);
+  }
+
+  /** Show that an answer is being looked for. */
+  think() {
+    this.body.replaceChildren(h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, this.words.thinking)));
+  }
+
+  /** @param {string} text all of it so far */
+  say(text) {
+    if (!this.text) this.body.replaceChildren();
+    this.text = text;
+    if (this.sender === "visitor") this.body.textContent = text;
+    else render(this.body, text);
+  }
+
+  /** The answer is there: its sources, and the thumbs. @param {{id?: string | null, sources?: any[], rating?: string, stopped?: boolean, rated?: boolean}} end */
+  finish({ id, sources = [], rating, stopped, rated = true }) {
+    this.id = id || this.id;
+    if (sources.length) this.element.append(this.#sources(sources));
+    if (stopped) this.below.append(h("span", {}, this.words.stopped));
+    if (this.rate && this.id && rated) {
+      this.thumbs = /** @type {const} */ (["up", "down"]).map((kind) =>
+        h(
+          "button",
+          { class: "plain", type: "button", "aria-pressed": "false", "aria-label": this.words[kind], title: this.words[kind], onclick: () => this.#rated(kind) },
+          icon("up", kind === "down" ? "flip" : ""),
+        ),
+      );
+      this.below.append(...this.thumbs);
+    }
+    if (this.below.childNodes.length) this.element.append(this.below);
+    if (rating) this.mark(rating);
+  }
+
+  /** @param {string} rating */
+  mark(rating) {
+    this.thumbs?.forEach((thumb, at) => thumb.setAttribute("aria-pressed", String(rating === (at ? "down" : "up"))));
+  }
+
+  /** @param {"up" | "down"} rating */
+  async #rated(rating) {
+    this.mark(rating);
+    this.why?.remove();
+    try {
+      await this.rate?.(this, rating);
+    } catch {
+      this.mark("");
+      return;
+    }
+    if (rating === "down") this.#ask();
+  }
+
+  #ask() {
+    const input = h("input", { type: "text", maxlength: "2000", "aria-label": this.words.why, placeholder: this.words.why });
+    const send = async (/** @type {Event} */ event) => {
+      event.preventDefault();
+      if (input.value.trim()) await this.rate?.(this, "down", input.value.trim());
+      this.why?.replaceChildren(this.words.thanks);
+    };
+    this.why = h("form", { class: "why", onsubmit: send }, input, h("button", { class: "go", "aria-label": this.words.send }, icon("send")));
+    this.element.append(this.why);
+    input.focus();
+  }
+
+  /** @param {any[]} sources */
+  #sources(sources) {
+    const items = sources.map(({ title, url, page, quote }) => {
+      const href = url && address(url);
+      const name = page ? `${title}, ${fill(this.words.page, { n: page })}` : title;
+      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, quote));
+    });
+    const summary = h("summary", {}, icon("book"), `${this.words.sources} (${sources.length})`, icon("down", "turn"));
+    return h("details", { class: "sources" }, summary, h("ol", {}, ...items));
+  }
+}
