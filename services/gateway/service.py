@@ -10,7 +10,9 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from libs.common.app import Service, bus_check
 from libs.common.blobs import Blobs
 from libs.common.bus import Bus
+from libs.common.calls import ACCOUNT_OWNERS, OwnerAddresses, Owners
 from libs.common.db import Database
+from libs.common.envelope import Context
 from libs.common.limits import PolicyFile
 from libs.common.telemetry import log
 from services.gateway import accounts, bootstrap, clientip
@@ -30,6 +32,7 @@ from services.gateway.secrets import Secrets
 from services.gateway.server import Server
 from services.gateway.sessions import Sessions
 from services.gateway.settings import Settings
+from services.gateway.store import users
 from services.gateway.streams import Streams
 from services.gateway.tenants import Tenants
 from services.gateway.usage import Usage
@@ -106,9 +109,20 @@ async def serve(gateway: Gateway, stack: AsyncExitStack) -> Service:
             "account-jobs": accounts.work(gateway),
         },
     )
+    await gateway.bus.serve(ACCOUNT_OWNERS, _owners(gateway.db))
     runner = await _listen(gateway, stack)
     service.drain = _drain(gateway, runner)
     return service
+
+
+def _owners(db: Database) -> Callable[[Context, Owners], Awaitable[OwnerAddresses]]:
+    """Whom another service may write to about an account."""
+
+    async def answer(context: Context, _: Owners) -> OwnerAddresses:
+        async with db.transaction(context.account) as tx:
+            return OwnerAddresses(emails=await users.owners(tx, context.account))
+
+    return answer
 
 
 def _redis(settings: Settings) -> Redis:

@@ -56,6 +56,16 @@ async def count(tx: Tx, account: str, *, role: str | None = None) -> int:
     return int(row["n"]) if row else 0
 
 
+async def owners(tx: Tx, account: str) -> list[str]:
+    """The addresses of those who own the account and may log in."""
+    cursor = await tx.execute(
+        "select email from users where account_id = %s and role = 'owner'"
+        " and status = 'active' order by id limit 20",
+        (account,),
+    )
+    return [row["email"] for row in await cursor.fetchall()]
+
+
 async def update(
     tx: Tx,
     account: str,
