@@ -1,6 +1,7 @@
 """What the webhooks service is made of."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from pydantic import SecretStr, field_validator
 
@@ -16,8 +17,10 @@ from services.webhooks.dispatcher import Dispatcher
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.handlers import Handlers
 from services.webhooks.intake import Intake
+from services.webhooks.mail import Mail
 from services.webhooks.sender import TOTAL_TIMEOUT, Sender
 from services.webhooks.targets import Targets
+from services.webhooks.upkeep import Upkeep
 
 
 class Settings(DatabaseSettings):
@@ -28,6 +31,9 @@ class Settings(DatabaseSettings):
     webhook_timeout: float = TOTAL_TIMEOUT  # seconds, of a whole attempt
     webhook_retention_days: float = 30.0  # of events and deliveries
     webhook_disable_after_hours: float = 120.0  # without a success
+    webhook_upkeep_seconds: float = 20.0  # between two rounds of pruning and the like
+    smtp_url: SecretStr | None = None  # smtp://user:password@host:port, or smtps://
+    mail_from: str = "Chattery <no-reply@localhost>"
 
     _cidrs = field_validator("webhook_allow", mode="before")(cidrs)
 
@@ -51,6 +57,23 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     steps = schedule.parse(settings.webhook_schedule)
     dispatcher = Dispatcher(db, sender, keyring, owner=owner, steps=steps)
     intake = Intake(db, bus, dispatcher, owner=owner)
+    upkeep = Upkeep(
+        db,
+        keyring,
+        owner=owner,
+        every=settings.webhook_upkeep_seconds,
+        keep=timedelta(days=settings.webhook_retention_days),
+        longest=timedelta(seconds=sum(steps) * 2),
+        disable_after=timedelta(hours=settings.webhook_disable_after_hours),
+    )
+    mail = Mail(
+        db,
+        bus,
+        owner=owner,
+        url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
+        sender=settings.mail_from,
+        every=settings.webhook_upkeep_seconds,
+    )
     handlers = Handlers(Endpoints(db, bus, targets, keyring), Deliveries(db, dispatcher))
     await handlers.serve(bus)
 
@@ -68,6 +91,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
             "claim": dispatcher.run(),
             "outcomes": dispatcher.write(),
             "alive": dispatcher.live(),
+            "upkeep": upkeep.run(),
+            "reseal": upkeep.reseal_at_start(),
+            "mail": mail.run(),
         },
         drain=drain,
     )

@@ -28,11 +28,10 @@ async def page(tx: Tx, account: str, wanted: Listing) -> Page[Notice]:
 
 
 async def unmailed(tx: Tx) -> list[dict[str, Any]]:
-    """Recent notices that nobody was mailed; held until the transaction ends."""
+    """Recent notices that nobody was mailed."""
     cursor = await tx.execute(
         "select id, account_id, message from notices where mailed_at is null"
         " and created_at > now() - interval '2 days' order by created_at limit 10"
-        " for update skip locked"
     )
     return await cursor.fetchall()
 
