@@ -72,16 +72,18 @@ export class Answer {
     this.id = response.headers.get("X-Answer-Id") ?? this.id;
     this.listener.started?.(response.headers.get("X-Conversation-Id") ?? "", this.id);
     this.listener.waiting?.(false);
+    /** @type {Frame | null} */
+    let end = null;
     for await (const event of events(response)) {
-      if (event.data === "[DONE]") return null;
+      if (event.data === "[DONE]") continue; // the stream ends by itself
       /** @type {Frame} */
       const frame = JSON.parse(event.data);
-      if (!event.id) return null; // the gateway's own end: the answer goes on without it
+      if (!event.id) break; // the gateway's own end: the answer goes on without it
       this.last = event.id;
       if (frame.text) this.listener.text?.((this.text += frame.text));
-      if (frame.finishReason) return frame;
+      if (frame.finishReason) end = frame;
     }
-    return null;
+    return end;
   }
 }
 

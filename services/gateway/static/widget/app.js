@@ -180,7 +180,7 @@ export class App {
   #bubble(message) {
     const bubble = new Bubble(message, this.words, (...about) => this.#rate(...about));
     this.all.push(bubble);
-    this.panel.keep(() => this.panel.log.append(bubble.element), message.sender === "visitor");
+    this.panel.keep(() => this.panel.log.append(bubble.element), message.sender !== "bot");
     return bubble;
   }
 

@@ -26,7 +26,7 @@ export const readable = (/** @type {string} */ text, /** @type {string} */ groun
 export function legible(hex, ground) {
   const goal = luminance(ground) > 0.4 ? 0 : 255;
   let colour = hex;
-  for (let step = 1; contrast(colour, ground) < 4.6 && step <= 20; step++) {
+  for (let step = 1; contrast(colour, ground) < 5.2 && step <= 20; step++) {
     colour = `#${parts(hex)
       .map((c) => Math.round(c + ((goal - c) * step) / 20).toString(16).padStart(2, "0"))
       .join("")}`;

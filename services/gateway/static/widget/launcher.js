@@ -14,8 +14,7 @@ const FRESH = 300_000; // ms that a chatbot's settings are believed
 // Important rules of a shadow root win over the page's: nothing a page says of `*` gets in.
 const STYLE = `
 :host { all: initial !important; position: fixed !important; inset: auto 0 0 auto !important;
-  z-index: 2147483647 !important; display: block !important; width: 0 !important; height: 0 !important;
-  contain: layout style !important; }
+  z-index: 2147483647 !important; display: block !important; width: 0 !important; height: 0 !important; }
 *, ::before, ::after { box-sizing: border-box; }
 [hidden] { display: none !important; }
 .root { --shade: 0 6px 24px rgb(15 23 42 / .2), 0 1px 4px rgb(15 23 42 / .14);
@@ -28,6 +27,7 @@ const STYLE = `
 .launcher:hover { transform: translateY(-2px); }
 .launcher:focus-visible { outline: 3px solid var(--primary); outline-offset: 3px; box-shadow: 0 0 0 3px #fff, var(--shade); }
 .launcher .icon { width: 24px; height: 24px; }
+[aria-expanded=true] .closed, [aria-expanded=false] .opened { display: none; }
 .icon { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round;
   stroke-linejoin: round; flex: none; }
 .badge { position: absolute; top: -4px; inset-inline-end: -4px; min-width: 22px; height: 22px; padding: 0 6px;
@@ -114,12 +114,12 @@ class Widget {
     const colours = {
       primary,
       "on-primary": readable(appearance.textColor, primary),
-      "accent-light": legible(primary, "#ffffff"),
-      "accent-dark": legible(primary, "#20242e"),
+      "accent-light": legible(primary, "#f3f5f8"),
+      "accent-dark": legible(primary, "#2c323e"),
     };
     for (const [name, value] of Object.entries(colours)) this.root.style.setProperty(`--${name}`, value);
     this.label.textContent = appearance.launcherText;
-    this.button.replaceChildren(icon("chat"), ...(appearance.launcherText ? [this.label] : []), this.badge);
+    this.button.replaceChildren(icon("chat", "closed"), icon("down", "opened"), ...(appearance.launcherText ? [this.label] : []), this.badge);
     this.#name(0);
     if (!this.root.isConnected) this.#shadow.append(this.root);
   }

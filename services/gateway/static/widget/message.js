@@ -100,7 +100,7 @@ export class Bubble {
     const items = sources.map(({ title, url, page, quote }) => {
       const href = url && address(url);
       const name = page ? `${title}, ${fill(this.words.page, { n: page })}` : title;
-      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, quote));
+      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, quote.replace(/[*_`#]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, "")));
     });
     const summary = h("summary", {}, icon("book"), `${this.words.sources} (${sources.length})`, icon("down", "turn"));
     return h("details", { class: "sources" }, summary, h("ol", {}, ...items));

@@ -23,7 +23,7 @@ export class Panel {
     this.field = h("textarea", { rows: "1", maxlength: "8000", "aria-label": words.placeholder, placeholder: words.placeholder, oninput: () => this.#typed(), onkeydown: (/** @type {KeyboardEvent} */ e) => this.#key(e) });
     this.go = h("button", { class: "go", disabled: true });
     this.menu = this.#menu(chatbot.handoffEnabled);
-    this.more = h("button", { class: "plain", type: "button", "aria-label": words.menu, title: words.menu, "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more"));
+    this.more = h("button", { class: "plain", type: "button", "aria-label": words.menu, title: words.menu, "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more", "dot"));
     this.form = h("form", { class: "compose", onsubmit: (/** @type {Event} */ e) => this.#submit(e) }, this.field, this.go);
     this.element = h(
       "section",

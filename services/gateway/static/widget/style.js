@@ -24,6 +24,7 @@ header :focus-visible { outline-color: currentColor; outline-offset: -2px; }
 .title h2 { margin: 0; font-size: 16px; line-height: 1.3; font-weight: 650; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .title p { font-size: 13px; line-height: 1.35; }
 .plain { display: grid; place-items: center; width: 40px; height: 40px; padding: 0; border: 0; border-radius: 10px; background: none; }
+.plain .dot { stroke-width: 3.2; }
 .plain:hover { background: color-mix(in srgb, currentColor 14%, transparent); }
 .menu { position: absolute; top: 62px; inset-inline-end: 12px; z-index: 2; min-width: 230px; margin: 0; padding: 6px; list-style: none; border: 1px solid var(--line); border-radius: 12px; background: var(--ground); box-shadow: var(--shade); }
 .menu button { display: flex; align-items: center; gap: 12px; width: 100%; min-height: 42px; padding: 8px 12px; border: 0; border-radius: 8px; background: none; text-align: start; }
@@ -90,6 +91,7 @@ th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: start; }
 form.compose { display: flex; align-items: flex-end; gap: 8px; margin: 6px 12px 0; padding: 5px; border: 1px solid var(--quiet); border-radius: 16px; background: var(--ground); }
 form.compose:focus-within { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
 textarea { flex: 1; min-width: 0; max-height: 132px; padding: 8px 10px; border: 0; background: none; resize: none; outline: none; line-height: 22px; field-sizing: content; }
+textarea:focus-visible { outline: none; }
 textarea::placeholder { color: var(--quiet); opacity: 1; }
 .go { display: grid; place-items: center; flex: none; width: 38px; height: 38px; padding: 0; border: 0; border-radius: 12px; background: var(--primary); color: var(--on-primary); }
 .go:disabled { background: var(--soft); color: var(--quiet); cursor: default; }
