@@ -205,3 +205,40 @@ CHATBOT = calls.Chatbot(
 @pytest.fixture
 async def webhooks(start: Start) -> Webhooks:
     return await start()
+
+
+class Smtp:
+    """A mail server that takes everything and keeps it."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self.url = ""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                writer.write(b"354 go on\r\n")
+                body = await reader.readuntil(b"\r\n.\r\n")
+                self.mails.append(body.decode())
+            writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+            if verb == b"QUIT":
+                break
+        writer.close()
+
+    async def wait(self) -> str:
+        end = time.monotonic() + PATIENCE
+        while not self.mails:
+            assert time.monotonic() < end, "no mail came"
+            await asyncio.sleep(0.02)
+        return self.mails[0]
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[Smtp]:
+    smtp = Smtp()
+    server = await asyncio.start_server(smtp.connected, "127.0.0.1", 0)
+    smtp.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield smtp
+    server.close()
