@@ -69,7 +69,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Claim and send until cancelled."""
         pause = POLL
-        while True:
+        while not self._draining:
             try:
                 async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):
                     await self._wake.wait()
@@ -83,6 +83,7 @@ class Dispatcher:
             except (AppError, TimeoutError) as exc:
                 log.warning("claim_failed", reason=str(exc))
                 pause = min(pause * 2, 5.0)
+        await asyncio.Event().wait()
 
     async def _claim(self) -> bool:
         """Claim what there is room for. True while a rate limit holds something back."""

@@ -42,7 +42,7 @@ class Intake:
     async def run(self) -> None:
         """Read on while this process has the lease, until cancelled."""
         pause = LOOK
-        while True:
+        while not self._stopped:
             try:
                 async with asyncio.timeout(30):
                     pause = LOOK if await self._lead() else LEASE / 3
@@ -56,6 +56,7 @@ class Intake:
                 continue
             finally:
                 self._heard.clear()
+        await asyncio.Event().wait()
 
     async def listen(self) -> None:
         """Hear that events pass, and that deliveries are due; both are only hints."""

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,14 +41,14 @@ class Model:
     """Replies from ``scripts`` in turn, then the default for ever."""
 
     default: Script | None = None
-    scripts: deque[Script] = field(default_factory=deque)
-    requests: list[dict[str, Any]] = field(default_factory=list)
+    scripts: deque[Script] = field(default_factory=deque[Script])
+    requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     delay: float = 0.0
     url: str = ""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, *, port: int = 0, delay: float = 0.0) -> AsyncIterator["Model"]:
+    async def open(cls, *, port: int = 0, delay: float = 0.0) -> AsyncGenerator["Model"]:
         model = cls(delay=delay)
         app = web.Application(client_max_size=16 << 20)
         app.router.add_post("/v1/messages", model._answer)
@@ -87,7 +87,7 @@ class Model:
     ) -> None:
         body = self.requests[-1]
         usage = {"input_tokens": script.input_tokens, "output_tokens": 1}
-        message = {
+        message: dict[str, Any] = {
             "id": "msg_scripted",
             "type": "message",
             "role": "assistant",
