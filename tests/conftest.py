@@ -22,7 +22,7 @@ from deploy.local.stack import Stack as LocalStack
 from libs.common.db import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIMEOUT = 60.0  # seconds for a server, or a whole stack
+START_TIMEOUT = 180.0  # seconds for a server, or a whole stack, on a busy machine
 STOP_TIMEOUT = 15.0  # seconds
 
 
