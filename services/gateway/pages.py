@@ -3,13 +3,16 @@
 Files lie in ``static/{widget,dashboard,site}``. Those under ``assets/`` carry a hash in their
 name and never change; so do those asked for with the version of their area, a hash over all its
 files, which takes the place of ``{{version}}`` in what names them. The rest is asked about by ETag.
+No page may run inline script; its import map, which only names modules, is let in by its hash.
 Texts are packed when first asked for, unless a ``.br`` or ``.gz`` lies beside them.
 """
 
 import asyncio
+import base64
 import gzip
 import hashlib
 import mimetypes
+import re
 from pathlib import Path
 
 import msgspec
@@ -31,6 +34,7 @@ SHORT = "public, max-age=300"
 WORTH_PACKING = 600  # bytes
 MOST_PACKED = 500  # files
 PLACE = b"{{version}}"
+IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 mimetypes.add_type("text/javascript", ".js")
@@ -42,6 +46,7 @@ class File(msgspec.Struct, frozen=True):
     etag: str
     kind: str
     stamp: int
+    import_map: str = ""  # its source in a policy
 
 
 class Pages:
@@ -55,13 +60,15 @@ class Pages:
 
     def version(self, area: str) -> str:
         """A hash over the area's own files: changes when one of them does."""
-        paths = sorted(p for p in (self._folder / area).glob("*") if p.is_file())
+        paths = sorted(p for p in (self._folder / area).rglob("*") if p.is_file())
         stamps = tuple(path.stat().st_mtime_ns for path in paths)
         known = self._versions.get(area)
         if known is None or known[0] != stamps:
             digest = hashlib.sha256()
             for path in paths:
-                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+                digest.update(
+                    str(path.relative_to(self._folder)).encode() + b"\0" + path.read_bytes() + b"\0"
+                )
             known = self._versions[area] = (stamps, digest.hexdigest()[:12])
         return known[1]
 
@@ -81,7 +88,9 @@ class Pages:
             "Cache-Control": cache,
             "ETag": file.etag,
             "Vary": "Accept-Encoding",
-            "Content-Security-Policy": policy,
+            "Content-Security-Policy": policy.replace(
+                "script-src 'self'", f"script-src 'self'{file.import_map}"
+            ),
         }
         if coding:
             headers["Content-Encoding"] = coding
@@ -94,7 +103,7 @@ class Pages:
         if PLACE in file.body:
             area = path.relative_to(self._folder.resolve()).parts[0]
             body = file.body.replace(PLACE, self.version(area).encode())
-            file = File(body, _etag(body), file.kind, file.stamp)
+            file = File(body, _etag(body), file.kind, file.stamp, _import_map(body, file.kind))
         if coding or "gzip" not in accepted or not _is_text(file.kind):
             return coding, file
         return self._pack(file)
@@ -105,7 +114,7 @@ class Pages:
         packed = self._packed.get(file.etag)
         if packed is None:
             body = gzip.compress(file.body, 9, mtime=0)
-            packed = File(body, _etag(body), file.kind, file.stamp)
+            packed = File(body, _etag(body), file.kind, file.stamp, file.import_map)
             if len(self._packed) >= MOST_PACKED:
                 self._packed.clear()
             self._packed[file.etag] = packed
@@ -141,6 +150,14 @@ class Pages:
 
 def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _import_map(body: bytes, kind: str) -> str:
+    found = IMPORT_MAP.search(body) if kind.startswith("text/html") else None
+    if found is None:
+        return ""
+    digest = base64.b64encode(hashlib.sha256(found[1]).digest()).decode()
+    return f" 'sha256-{digest}'"
 
 
 def _is_text(kind: str) -> bool:

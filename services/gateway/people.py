@@ -23,6 +23,7 @@ from services.gateway.errors import (
     LastOwner,
     LinkExpired,
     PlanLimit,
+    SessionEnded,
     Suspended,
 )
 from services.gateway.gateway import Gateway
@@ -72,6 +73,12 @@ class Me(Reply, frozen=True, kw_only=True):
     user: User
     scopes: list[str]
     session_id: str | None
+
+
+class Here(Reply, frozen=True, kw_only=True):
+    """``me`` is None where nobody is logged in: to ask is no mistake."""
+
+    me: Me | None
 
 
 class Login(Request, frozen=True, kw_only=True):
@@ -207,6 +214,17 @@ async def me(gateway: Gateway, call: Call, _: Any) -> Me:
         scopes=sorted(principal.scopes),
         session_id=principal.session or None,
     )
+
+
+async def here(gateway: Gateway, call: Call, _: Any) -> Here:
+    cookie = call.request.cookies.get(COOKIE)
+    if not cookie:
+        return Here(me=None)
+    try:
+        call.principal = await gateway.sessions.identify(cookie)
+    except SessionEnded:
+        return Here(me=None)
+    return Here(me=await me(gateway, call, None))
 
 
 async def sessions(gateway: Gateway, call: Call, _: Any) -> SessionList:

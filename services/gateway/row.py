@@ -62,7 +62,7 @@ class Route:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return tuple(s[1:-1] for s in self.segments if s.startswith("{"))
+        return tuple(s[1:-1].removesuffix("...") for s in self.segments if s.startswith("{"))
 
     @property
     def takes_body(self) -> bool:
@@ -93,7 +93,10 @@ class Route:
 
 
 class Table:
-    """Finds the row of a method and a path. Fixed segments win over parameters."""
+    """Finds the row of a method and a path.
+
+    Fixed segments win over parameters, and these over ``{name...}``, which takes all that is left.
+    """
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self.routes = routes
@@ -112,17 +115,21 @@ class Table:
 
 
 class _Node:
-    __slots__ = ("fixed", "methods", "parameter")
+    __slots__ = ("fixed", "methods", "parameter", "rest")
 
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
         self.parameter: _Node | None = None
+        self.rest: _Node | None = None
         self.methods: dict[str, Route] = {}
 
     def add(self, route: Route) -> None:
         node = self
         for segment in route.segments:
-            if segment.startswith("{"):
+            if segment.endswith("...}"):
+                node.rest = node.rest or _Node()
+                node = node.rest
+            elif segment.startswith("{"):
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
@@ -140,5 +147,9 @@ class _Node:
         if fixed is not None and (found := fixed.find(segments, at + 1, values)):
             return found
         if self.parameter is not None and segments[at]:
-            return self.parameter.find(segments, at + 1, [*values, segments[at]])
+            under = self.parameter.find(segments, at + 1, [*values, segments[at]])
+            if under is not None:
+                return under
+        if self.rest is not None:
+            return self.rest, [*values, "/".join(segments[at:])]
         return None

@@ -94,6 +94,7 @@ async def docs(_: Gateway, call: Call, __: Any) -> web.Response:
 
 
 async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    """One page, whichever of its screens is asked for."""
     return await gateway.pages.serve(call, "dashboard/index.html")
 
 
@@ -105,7 +106,7 @@ async def widget(gateway: Gateway, call: Call, _: Any) -> web.Response:
 
 async def versioned(gateway: Gateway, call: Call, request: VersionedName) -> web.Response:
     """``/assets/{area}/{version}/{name}``: kept for ever where the version is today's."""
-    if request.area not in ("dashboard", "widget") or "/" in request.name:
+    if request.area not in ("dashboard", "widget") or ".." in request.name:
         raise NotFound
     if request.area == "widget":
         _for_anyone(call)

@@ -57,6 +57,15 @@ ACCOUNT = (
         idempotent=False,
     ),
     _row(
+        "GET",
+        "/api/auth/session",
+        "See whose session this browser has, if any",
+        people.here,
+        reply=people.Here,
+        auth="none",
+        errors=(403,),
+    ),
+    _row(
         "POST",
         "/api/auth/logout",
         "End this session",

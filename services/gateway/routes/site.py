@@ -28,10 +28,11 @@ SITE = (
     _page("/docs", "This API as a page", site.docs),
     _page("/", "The project's page", site.home),
     _page("/dashboard", "The dashboard", site.dashboard),
+    _page("/dashboard/{screen...}", "A screen of the dashboard", site.dashboard),
     _page("/widget.js", "The widget's script", site.widget),
     _page("/widget.mjs", "The widget as a module", site.widget),
     _page(
-        "/assets/{area}/{version}/{name}",
+        "/assets/{area}/{version}/{name...}",
         "A file of a page, by its version",
         site.versioned,
         site.VersionedName,
