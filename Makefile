@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt bench eval lock clean
+.PHONY: help run demo test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate rootfs sbom lock clean
 
 help: ## Print every target with its one line
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,15 @@ bench: .venv/dev.stamp ## Measure, beside floors and peers (ARGS="webhooks" narr
 
 eval: .venv/dev.stamp ## Measure retrieval on a question set (ARGS="--data DIR --all")
 	@exec $(PY) -m bench.eval $(ARGS)
+
+k8s-check: .venv/dev.stamp ## Render every overlay; schemas, linters, checkov, policies
+	@deploy/k8s/check.sh
+
+k8s-generate: .venv/dev.stamp ## Write what the manifests take from the code (NATS users and permissions)
+	@$(PY) -m deploy.k8s.generate
+
+k8s-dev-secrets: .venv/dev.stamp ## Print fresh Secrets for overlays/dev (pipe into kubectl apply -f -)
+	@$(PY) -m deploy.k8s.generate secrets
 
 lock: .venv/dev.stamp ## Compile requirements/*.txt anew, with hashes
 	@deploy/local/lock.sh

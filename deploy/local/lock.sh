@@ -18,3 +18,6 @@ compile dev gateway ratelimit chat ingest webhooks local test check
 constraint="-c requirements/dev.txt"
 compile run gateway ratelimit chat ingest webhooks local
 for service in gateway ratelimit chat ingest webhooks; do compile "$service" "$service"; done
+echo "• requirements/k8s.txt"
+.venv/bin/python -m uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+    --no-emit-index-url --python-version 3.11 ${UPGRADE:+--upgrade} requirements/k8s.in -o requirements/k8s.txt

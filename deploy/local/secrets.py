@@ -17,7 +17,7 @@ def load(data: Path) -> dict[str, str]:
     path = data / "secrets.json"
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     changed = False
-    for name, make in _makers().items():
+    for name, make in makers().items():
         if name not in known:
             known[name] = make()
             changed = True
@@ -26,7 +26,7 @@ def load(data: Path) -> dict[str, str]:
     return known
 
 
-def _makers() -> dict[str, Callable[[], str]]:
+def makers() -> dict[str, Callable[[], str]]:
     makers: dict[str, Callable[[], str]] = {
         "api_key": new_key,
         "email": lambda: "owner@localhost.example",

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,22 +49,30 @@ class Service:
 def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = None) -> None:
     """Run a service until it is told to stop, or ``migrate`` when that is the first argument."""
     name = Path(sys.modules["__main__"].__file__ or "service").parent.name
+    main: Coroutine[Any, Any, None]
+    if sys.argv[1:] == ["migrate"]:  # with the database's settings alone: a Job has no others
+        database = _read(name, DatabaseSettings)
+        configure(name, database)
+        main = _migrate(name, database, migrations)
+    else:
+        settings = _read(name, settings_type)
+        configure(name, settings)
+        main = serve(settings, build)
     try:
-        settings = settings_type()
+        _run(main)
+    except AppError as exc:
+        log.error("start_failed", reason=exc.message)
+        raise SystemExit(1) from None
+
+
+def _read(name: str, settings_type: type[S]) -> S:
+    try:
+        return settings_type()
     except ValidationError as exc:
         for error in exc.errors(include_input=False):
             place = ".".join(str(part) for part in error["loc"])
             print(f"{name}: setting {place}: {error['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(78) from None  # EX_CONFIG
-    configure(name, settings)
-    try:
-        if sys.argv[1:] == ["migrate"]:
-            _run(_migrate(name, settings, migrations))
-        else:
-            _run(serve(settings, build))
-    except AppError as exc:
-        log.error("start_failed", reason=exc.message)
-        raise SystemExit(1) from None
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -77,8 +85,8 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
             runner.run(main)
 
 
-async def _migrate(name: str, settings: CommonSettings, folder: Path | None) -> None:
-    if folder is None or not isinstance(settings, DatabaseSettings):
+async def _migrate(name: str, settings: DatabaseSettings, folder: Path | None) -> None:
+    if folder is None:
         raise AppError(f"{name} has no database.")
     if settings.database_admin_url is None:
         raise AppError("Set DATABASE_ADMIN_URL to a role that may create the schema and the role.")
@@ -151,12 +159,13 @@ class Health:
     async def live(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def ready(self, _: web.Request) -> web.Response:
-        failed = await self.failing()
+    async def ready(self, request: web.Request) -> web.Response:
+        """``?exclude=NAME`` leaves a check out, as Kubernetes' own servers do."""
+        failed = await self.failing(exclude=request.query.getall("exclude", []))
         text = "ok\n" if not failed else "".join(f"{n}: {why}\n" for n, why in failed.items())
         return web.Response(text=text, status=503 if failed else 200)
 
-    async def failing(self) -> dict[str, str]:
+    async def failing(self, exclude: Sequence[str] = ()) -> dict[str, str]:
         """What keeps this process from taking work; empty when it is ready."""
         if self.service is None:
             return {"service": "starting"}
@@ -171,7 +180,8 @@ class Health:
                 return name, type(exc).__name__
             return None
 
-        answers = await asyncio.gather(*(ask(n, c) for n, c in self.service.checks.items()))
+        checks = [(n, c) for n, c in self.service.checks.items() if n not in exclude]
+        answers = await asyncio.gather(*(ask(n, c) for n, c in checks))
         return dict(answer for answer in answers if answer)
 
     async def metrics(self, _: web.Request) -> web.Response:

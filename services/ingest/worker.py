@@ -31,6 +31,17 @@ LOOK = 1.0  # seconds between two looks for work that nobody announced
 Run = Callable[[ItemRow], Awaitable[None]]
 
 
+def consumer_of(kind: str, size: int) -> Consumer:
+    """Of ``item`` or ``crawl``. The autoscaler of the manifests watches them by name."""
+    return Consumer(
+        stream=INGEST,
+        durable=f"ingest-{kind}s",
+        subjects=(f"{JOBS}.{kind}",),
+        concurrency=size,
+        ack_wait=30.0,
+    )
+
+
 class Workers:
     """``size`` workers of one kind (items, or crawls) in this process."""
 
@@ -46,25 +57,19 @@ class Workers:
 
     async def listen(self) -> None:
         """Work when the queue says so, until cancelled."""
-        kind = "crawl" if self._crawls else "item"
-        consumer = Consumer(
-            stream=INGEST,
-            durable=f"ingest-{kind}s",
-            subjects=(f"{JOBS}.{kind}",),
-            concurrency=self._size,
-            ack_wait=30.0,
+        await consume(
+            self._bus, consumer_of("crawl" if self._crawls else "item", self._size), self._woken
         )
-        await consume(self._bus, consumer, self._woken)
 
     async def look(self) -> None:
         """Work on what is due though nobody said so, until cancelled."""
         while True:
             await asyncio.sleep(LOOK * random.uniform(0.7, 1.3))
             try:
+                async with self._db.system() as tx:
+                    due = await work.due_count(tx)
+                DUE.set(due)  # also while all are busy: that is when more replicas help
                 if not self._slots.locked():
-                    async with self._db.system() as tx:
-                        due = await work.due_count(tx)
-                    DUE.set(due)
                     for _ in range(min(due, self._size)):
                         self._spawn()
             except AppError as exc:

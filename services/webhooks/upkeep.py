@@ -49,6 +49,7 @@ class Upkeep:
     async def _round(self) -> None:
         async with self._db.system() as tx:
             if not await inbox.hold(tx, "upkeep", self._owner, max(LEASE, self._every * 2)):
+                metrics.DUE.set(0)  # whoever has the lease tells; autoscalers take the maximum
                 return
             if disabled := await upkeep.disable_failing(tx, self._disable_after):
                 metrics.DISABLED.labels("failing").inc(disabled)
