@@ -1,12 +1,14 @@
 """The frame of a service process: settings, signals, health, metrics, ordered drain.
 
-``run(Settings, build)`` is all a service's ``__main__`` does. ``build`` acquires what the
-service needs on an exit stack, one thing a line, and returns a `Service`. On SIGTERM or SIGINT
+``run("services.name.service")`` is all a service's ``__main__`` does. The module has the
+service's ``Settings`` and ``build``, which acquires what the service needs on an exit stack, one
+thing a line, and returns a `Service`. On SIGTERM or SIGINT
 readiness goes red, `Service.drain` finishes what runs, background tasks are cancelled, and the
 stack closes in reverse order, all within ``drain_seconds``.
 """
 
 import asyncio
+import importlib
 import signal
 import sys
 import time
@@ -46,18 +48,23 @@ class Service:
     drain: Callable[[float], Awaitable[None]] | None = None  # seconds of grace
 
 
-def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = None) -> None:
-    """Run a service until it is told to stop, or ``migrate`` when that is the first argument."""
-    name = Path(sys.modules["__main__"].__file__ or "service").parent.name
+def run(module: str, *, migrations: Path | None = None) -> None:
+    """Run a service until it is told to stop, or ``migrate`` when that is the first argument.
+
+    To migrate takes the database's settings alone, as a Job has no others, and none of what a
+    service takes seconds of CPU to load: the module is imported to serve only.
+    """
+    name = module.split(".")[-2]
     main: Coroutine[Any, Any, None]
-    if sys.argv[1:] == ["migrate"]:  # with the database's settings alone: a Job has no others
+    if sys.argv[1:] == ["migrate"]:
         database = _read(name, DatabaseSettings)
         configure(name, database)
         main = _migrate(name, database, migrations)
     else:
-        settings = _read(name, settings_type)
+        service = importlib.import_module(module)
+        settings = _read(name, service.Settings)
         configure(name, settings)
-        main = serve(settings, build)
+        main = serve(settings, service.build)
     try:
         _run(main)
     except AppError as exc:

@@ -1,9 +1,8 @@
-"""``python -m services.chat [migrate]``"""
+"""``python -m services.chat``; ``migrate`` brings the schema up to date."""
 
 from pathlib import Path
 
 from libs.common.app import run
-from services.chat.service import Settings, build
 
 if __name__ == "__main__":
-    run(Settings, build, migrations=Path(__file__).parent / "migrations")
+    run("services.chat.service", migrations=Path(__file__).with_name("migrations"))

@@ -1,8 +1,8 @@
-"""``python -m services.gateway``"""
+"""``python -m services.gateway``; ``migrate`` brings the schema up to date."""
 
 from pathlib import Path
 
 from libs.common.app import run
-from services.gateway.service import Settings, build
 
-run(Settings, build, migrations=Path(__file__).with_name("migrations"))
+if __name__ == "__main__":
+    run("services.gateway.service", migrations=Path(__file__).with_name("migrations"))

@@ -3,6 +3,6 @@
 from pathlib import Path
 
 from libs.common.app import run
-from services.ingest.service import Settings, build
 
-run(Settings, build, migrations=Path(__file__).parent / "migrations")
+if __name__ == "__main__":
+    run("services.ingest.service", migrations=Path(__file__).with_name("migrations"))

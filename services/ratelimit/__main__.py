@@ -1,6 +1,6 @@
 """``python -m services.ratelimit``"""
 
 from libs.common.app import run
-from services.ratelimit.service import Settings, build
 
-run(Settings, build)
+if __name__ == "__main__":
+    run("services.ratelimit.service")
