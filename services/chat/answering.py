@@ -20,7 +20,7 @@ from libs.common.frames import Frame
 from libs.common.ids import new_id
 from libs.common.telemetry import log, span
 from services.chat import metrics
-from services.chat.answerers.claude import AnswerFailed
+from services.chat.answerers.port import AnswerFailed
 from services.chat.sheet import Sheet
 from services.chat.store import answers
 from services.chat.store.answers import AnswerRow

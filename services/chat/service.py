@@ -15,7 +15,6 @@ from libs.common.outbox import Outbox
 from libs.common.telemetry import log
 from libs.retrieval.search import RetrievalSettings, Retriever
 from services.chat import handlers
-from services.chat.answerers.claude import ClaudeAnswerer, Prices
 from services.chat.answerers.extractive import ExtractiveAnswerer
 from services.chat.answerers.port import Answerer
 from services.chat.answering import Runner
@@ -103,6 +102,9 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> Answerer | None:
     key = settings.anthropic_api_key
     if key is None or not key.get_secret_value():
         return None
+    # The SDK takes seconds and tens of MB to load: only where it is used.
+    from services.chat.answerers.claude import ClaudeAnswerer, Prices
+
     models = tuple(dict.fromkeys(m for m in (settings.model, settings.fallback_model) if m))
     prices = Prices(
         settings.price_input,

@@ -22,21 +22,13 @@ from libs.retrieval.passages import Passage
 from services.chat import metrics
 from services.chat.answerers import prompts
 from services.chat.answerers.citations import Citations
-from services.chat.answerers.port import Delta, Ending, Question
+from services.chat.answerers.port import AnswerFailed, Delta, Ending, Question
 from services.chat.answerers.quotes import one_per_item, sentences, source
 
 MAX_TOKENS = 1024  # of an answer
 MAX_ROUNDS = 4  # of tool use
 RETRIES = 2
 TIMEOUT = 60.0  # seconds for one call of the model
-
-
-class AnswerFailed(Exception):
-    """The model could not be had, or broke off. ``code`` is for the visitor's frame."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 # The SDK wraps what fails before the first byte; what fails after it comes from the transport.

@@ -11,6 +11,14 @@ from libs.retrieval.passages import Passage, Passages
 Search = Callable[[str], Awaitable[Passages]]
 
 
+class AnswerFailed(Exception):
+    """The model could not be had, or broke off. ``code`` is for the visitor's frame."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Turn(msgspec.Struct, frozen=True):
     """One earlier message of the conversation."""
 
