@@ -16,8 +16,8 @@ from deploy.local.servers import ROOT, port_is_free
 from deploy.local.stack import Stack, answers_ok
 from deploy.local.supervisor import DidNotStart, Supervisor
 
-READY_TIMEOUT = 60.0  # seconds for the gateway to say that all is ready
-MIGRATE_TIMEOUT = 60.0  # seconds for one schema
+READY_TIMEOUT = 180.0  # seconds for the gateway to say that all is ready
+MIGRATE_TIMEOUT = 180.0  # seconds for one schema
 
 
 class CannotRun(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from deploy.local.programs import Program, stop
 
-READY_TIMEOUT = 60.0  # seconds for a program to become ready
+READY_TIMEOUT = 180.0  # seconds for a program to become ready: a first start on a slow disk
 RESTART_FIRST = 0.1  # seconds before the first restart; doubles, with jitter
 RESTART_MAX = 5.0  # seconds
 STEADY_AFTER = 20.0  # seconds of life after which a death counts as the first again
