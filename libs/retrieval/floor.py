@@ -145,10 +145,14 @@ def features(evidence: Evidence) -> dict[str, float]:
 
 
 def same_language(query: str, hint: str, payload: dict[str, Any]) -> bool:
+    """The hint decides for few words alone: it is often the site's language, not the visitor's."""
     language = payload.get("language", "en")
-    if language in ranked_languages(query) or (hint and hint[:2] == language):
+    if language in ranked_languages(query):
         return True
-    return len(query.split()) <= SHORT and query.isascii() and str(payload["text"])[:80].isascii()
+    if len(query.split()) > SHORT:
+        return False
+    told = bool(hint) and hint[:2] == language
+    return told or (query.isascii() and str(payload["text"])[:80].isascii())
 
 
 def _coverage(evidence: Evidence, hit: Hit) -> float:

@@ -20,7 +20,7 @@ from libs.retrieval.fusion import fuse
 from libs.retrieval.merge import merge
 from libs.retrieval.passages import Passages
 from libs.retrieval.terms import query_terms
-from libs.retrieval.vectors import Hit, VectorStore, newest
+from libs.retrieval.vectors import CANDIDATES, Hit, VectorStore, newest
 
 LONGEST_QUERY = 2000  # characters
 LONGEST_EARLIER = 500  # characters of an earlier question
@@ -126,9 +126,12 @@ class Retriever:
         sparse: list[Hit],
     ) -> "_Try":
         dense, sparse = _one_generation(dense, sparse)
-        ranked = fuse(dense, sparse)
+        unembedded = _unembedded(dense, sparse)
+        ranked = fuse(dense, sparse, unembedded=unembedded)
         near = known.near if known else None
         packaged = known is not None and known.packaged
+        if ranked and str(ranked[0][1].id) in unembedded:  # judged by its words, all there is
+            dense, near = [], None
         evidence = Evidence(query, hint, ranked, dense, near, packaged)
         return _Try(query, ranked, self._floor.judge(evidence))
 
@@ -159,6 +162,16 @@ def _preferred(tries: Sequence[_Try]) -> _Try:
         if other.verdict.confidence > best.verdict.confidence + FOLLOW_UP_MARGIN:
             best = other
     return best
+
+
+def _unembedded(dense: list[Hit], sparse: list[Hit]) -> frozenset[str]:
+    """Hits by words whose vector is still to come.
+
+    Told only where the dense list is not full, for it then holds all that is embedded.
+    """
+    if len(dense) >= CANDIDATES:
+        return frozenset()
+    return frozenset(str(h.id) for h in sparse) - {str(h.id) for h in dense}
 
 
 def _one_generation(dense: list[Hit], sparse: list[Hit]) -> tuple[list[Hit], list[Hit]]:
