@@ -1,6 +1,7 @@
 """A program of the stack: what to run, as whom, and how to see that it is ready."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -57,7 +58,21 @@ class Program:
                 text = file.read().decode(errors="replace").strip()
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])[-400:]
+        return "\n".join(filter(None, map(_in_words, text.splitlines()[-lines:])))[-400:]
+
+
+def _in_words(line: str) -> str:
+    """A line of a log as a person reads it; what went as it should is no reason to die."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(entry, dict):
+        return line
+    if entry.get("level") in ("info", "debug"):
+        return ""
+    why = entry.get("reason") or str(entry.get("exception", "")).strip().rpartition("\n")[2]
+    return f"{entry.get('event', '')}: {why}" if why else str(entry.get("event", line))
 
 
 def is_root() -> bool:
