@@ -22,11 +22,12 @@ from aiohttp import web
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 HERE = Path(__file__).parent
-INDEXING_TIMEOUT = 180.0  # seconds
+INDEXING_TIMEOUT = 300.0  # seconds
 WEBHOOK_TIMEOUT = 15.0  # seconds after the last answer
 SHOWN_QUOTE = 90  # characters
 
@@ -38,8 +39,8 @@ QUESTIONS = (
     ("en", "How much weight may the E-City carry?"),
     ("en", "What does the rain canopy cost?"),
     ("en", "Which tyre pressure should I use on snow?"),
-    ("de", "Wie lange dauert es, den Akku zu laden?"),
-    ("es", "¿Cuánto cuesta al mes el leasing de una bici de carga para empresas?"),
+    ("de", "Wann kommt mein Geld nach einer Rücksendung zurück?"),
+    ("es", "¿Cuántos días tengo para devolver la bicicleta?"),
     ("en", "Who won the football World Cup in 2018?"),
 )
 
@@ -122,6 +123,11 @@ class Api:
                 raise DemoFailed(f"{method} {path} answered {reply.status}: {body.get('error')}")
             return body
 
+    async def items(self, chatbot: str, crawl: str) -> list[dict[str, Any]]:
+        """The pages of a crawl, a hundred at most."""
+        path = f"/api/knowledge?chatbotId={chatbot}&parentId={crawl}&limit=100"
+        return (await self.call("GET", path))["data"]
+
     async def answer(self, chatbot: str, question: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
         """The frames of an answer; waits where the limit says so."""
         url = f"{self._base}/api/chat/{chatbot}"
@@ -202,6 +208,7 @@ async def _learn(api: Api, chatbot: str, site: str) -> None:
         form.add_field("file", path.read_bytes(), filename=path.name)
     uploads = (await api.call("POST", "/api/knowledge/upload", data=form))["data"]
     started = time.monotonic()
+    words: float | None = None  # seconds until all could be found by its words
     with Progress(
         TextColumn("  "),
         SpinnerColumn(),
@@ -213,6 +220,7 @@ async def _learn(api: Api, chatbot: str, site: str) -> None:
     ) as progress:
         pages = progress.add_task("pages", total=None)
         files = progress.add_task("documents", total=len(uploads))
+        meaning = progress.add_task("found by meaning", total=None)
         while True:
             crawl = await api.call("GET", f"/api/knowledge/{crawl['id']}")
             items = [await api.call("GET", f"/api/knowledge/{item['id']}") for item in uploads]
@@ -220,18 +228,32 @@ async def _learn(api: Api, chatbot: str, site: str) -> None:
             progress.update(pages, total=told["found"] or None, completed=told["indexed"])
             progress.update(files, completed=sum(_settled(item) for item in items))
             if _settled(crawl) and all(_settled(item) for item in items):
-                break
+                known = [*await api.items(chatbot, crawl["id"]), *items]
+                deep = sum(_understood(item) for item in known)
+                progress.update(meaning, total=len(known), completed=deep)
+                if words is None:
+                    words = time.monotonic() - started
+                if deep == len(known):
+                    break
             if time.monotonic() - started > INDEXING_TIMEOUT:
                 raise DemoFailed("Indexing took too long; see the log of ingest.")
             await asyncio.sleep(0.2)
-    _show_items(crawl, items, time.monotonic() - started)
+    _show_items(crawl, items)
+    console.print(
+        f"  [dim]found by words after {words or 0.0:.1f} s, "
+        f"by meaning after {time.monotonic() - started:.1f} s[/dim]"
+    )
 
 
 def _settled(item: dict[str, Any]) -> bool:
     return item["status"] in ("ready", "failed")
 
 
-def _show_items(crawl: dict[str, Any], items: list[dict[str, Any]], seconds: float) -> None:
+def _understood(item: dict[str, Any]) -> bool:
+    return item["status"] == "failed" or item["semantic"] == "done"
+
+
+def _show_items(crawl: dict[str, Any], items: list[dict[str, Any]]) -> None:
     told = crawl["progress"]
     console.print(
         f"  [green]✓[/green] {told['indexed']} pages of {crawl['source']}"
@@ -239,10 +261,12 @@ def _show_items(crawl: dict[str, Any], items: list[dict[str, Any]], seconds: flo
     )
     for item in items:
         if item["status"] == "ready":
-            console.print(f"  [green]✓[/green] {item['title']}: {item['chunks']} passages")
+            count = item["chunks"]
+            console.print(
+                f"  [green]✓[/green] {item['title']}: {count} passage{'s' * (count != 1)}"
+            )
         else:
             console.print(f"  [red]✗[/red] {item['title']}: {item['error']['message']}")
-    console.print(f"  [dim]ready to answer after {seconds:.1f} s[/dim]")
 
 
 # -- questions -------------------------------------------------------------------------------
@@ -256,11 +280,11 @@ async def _ask(api: Api, chatbot: str, language: str, question: str) -> None:
         async for frame in api.answer(chatbot, {"message": question, "language": language}):
             text += frame["text"]
             last = frame
-            shown.update(Text("\n".join(f"  {line}" for line in text.splitlines())))
+            shown.update(Padding(Text(text), (0, 2)))
+    if not console.is_terminal:
+        console.print()  # where nothing is live, the last state stands without its end of line
     if last.get("finishReason") == "no_answer":
-        console.print(
-            "  [yellow]no answer in the knowledge: said so, and offered a person[/yellow]"
-        )
+        console.print("  [yellow]nothing in the knowledge answers this: it says so[/yellow]")
     for source in last.get("sources", []):
         page = f", page {source['page']}" if source.get("page") else ""
         place = f"  {source['url']}" if source.get("url") else ""
@@ -280,10 +304,11 @@ async def _webhooks(integrator: Integrator) -> None:
         await asyncio.sleep(0.1)
     for hook in integrator.arrived:
         mark = "[green]✓ signature[/green]" if hook.genuine else "[red]✗ signature[/red]"
-        words = hook.data.get("message", "")
-        short = words if len(words) <= 60 else words[:60] + "…"
-        who = f"{hook.data['sender']}: {short}" if words else hook.data["conversationId"]
-        console.print(f"  {mark}  {hook.event:<17} {escape(who)}")
+        words = " ".join(hook.data.get("message", "").split())
+        who = f"{hook.data['sender']}: {words}" if words else hook.data["conversationId"]
+        console.print(
+            f"  {mark}  {hook.event:<17} {escape(who)}", no_wrap=True, overflow="ellipsis"
+        )
     genuine = sum(hook.genuine for hook in integrator.arrived)
     console.print(f"  {len(integrator.arrived)} webhooks, {genuine} with a valid signature")
     if len(integrator.arrived) < expected or genuine < len(integrator.arrived):
