@@ -119,7 +119,7 @@ class _Pull:
 
     async def _ensure(self) -> None:
         consumer = self._consumer
-        await streams.ensure(self._bus.js, consumer.stream)
+        await streams.ensure(self._bus.js, consumer.stream, streams.DEAD)
         config = ConsumerConfig(
             durable_name=consumer.durable,
             ack_policy=AckPolicy.EXPLICIT,
@@ -144,10 +144,9 @@ class _Pull:
                     if time.monotonic() - heard > HEARTBEAT * 2.5:
                         raise TimeoutError("no sign of life from the stream")
                     continue
-                heard = time.monotonic()
-                if self._is_status(message):
-                    continue
-                await self._dispatch(self._arrived(message, subscription))
+                if not self._is_status(message):
+                    await self._dispatch(self._arrived(message, subscription))
+                heard = time.monotonic()  # after the work, however long: no pull stood meanwhile
         finally:
             with suppress(nats.errors.Error):
                 await subscription.unsubscribe()

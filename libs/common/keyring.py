@@ -59,6 +59,8 @@ class Keyring:
 
     def open(self, sealed: bytes, owner: str) -> str:
         """Raises `SealBroken`."""
+        if len(sealed) <= _NUMBER.size + NONCE:
+            raise SealBroken
         (number,) = _NUMBER.unpack_from(sealed)
         nonce, body = sealed[4 : 4 + NONCE], sealed[4 + NONCE :]
         key = self._keys.get(number)
