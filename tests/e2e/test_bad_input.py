@@ -65,7 +65,7 @@ async def test_no_key_and_a_wrong_key(api: Api) -> None:
 
 
 async def test_a_path_and_a_method_that_are_not_there(api: Api) -> None:
-    check(await api.get("/api/nothing"), 404, "not_found")
+    check(await api.get("/api/nothing"), 404, "no_such_route")
     check(await api.call("PUT", "/api/chatbots"), 405, "method_not_allowed")
 
 
