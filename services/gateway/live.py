@@ -23,10 +23,10 @@ LONGEST = 3_600.0  # seconds; then the client connects again, with its credentia
 class _Event(msgspec.Struct, rename="camel"):
     """A `LiveEvent` whose data is passed on unread."""
 
-    seq: int
     event: Literal["message", "status", "typing", "knowledge"]
-    conversation_id: str
     data: msgspec.Raw
+    seq: int = 0  # knowledge and typing have none: who misses them asks for what is
+    conversation_id: str = ""
     internal: bool = False
 
 

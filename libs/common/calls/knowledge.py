@@ -114,6 +114,8 @@ class Scrape(Request, frozen=True, kw_only=True):
 
 
 class ListItems(Listing, frozen=True, kw_only=True):
+    """``parent_id`` is a crawl, whose pages are wanted, or `none` for what is no page of one."""
+
     chatbot_id: Id | None = None
     status: ItemStatus | None = None
     type: ItemType | None = None
