@@ -42,6 +42,7 @@ class Call:
         self.body = b""
         self.target = ""  # what the audit log names as changed
         self.action = ""  # ... and did; the route's name by default
+        self.streaming = False  # whether the answer is an open stream by now
         self.started: Started | None = None  # to be told the id of a streamed answer
         self.headers: dict[str, str] = {**SECURITY_HEADERS, "X-Request-Id": request_id}
 

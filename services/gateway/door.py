@@ -85,15 +85,24 @@ class Door:
         try:
             return await self._through(call)
         except AppError as exc:
-            return call.refuse(exc)
+            return self._refuse(call, exc)
         except TimeoutError:
-            return call.refuse(DeadlineExceeded())
+            return self._refuse(call, DeadlineExceeded())
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as exc:
             CRASHES.inc()
             log.error("request_crashed", path=call.request.path, exc_info=exc)
-            return call.refuse(AppError())
+            return self._refuse(call, AppError())
+
+    def _refuse(self, call: Call, error: AppError) -> web.Response:
+        """The refusal as JSON; a stream that is open is cut instead, so that its reader resumes."""
+        if not call.streaming:
+            return call.refuse(error)
+        log.warning("stream_cut", path=call.request.path, code=error.wire_code)
+        if call.request.transport is not None:
+            call.request.transport.abort()
+        raise ConnectionResetError(error.wire_code)
 
     async def _through(self, call: Call) -> web.StreamResponse:
         gateway = self._gateway

@@ -83,6 +83,7 @@ class Stream:
         if transport is not None:
             transport.set_write_buffer_limits(high=BUFFER)
         async with asyncio.timeout(WRITE_TIMEOUT):
+            call.streaming = True
             await response.prepare(call.request)
         return cls(call, response)
 

@@ -141,3 +141,29 @@ async def test_a_drain_ends_streams_so_that_they_are_resumed_elsewhere(
         await world.service.drain(5)
         async with asyncio.timeout(5):
             assert (await stream.read()).replace(b": ping\n\n", b"") == b""
+
+
+async def test_knowledge_reaches_the_inbox_as_ingest_tells_it(
+    api: Api, world: World, happening: Conversations
+) -> None:
+    told = {"event": "knowledge", "data": {"id": "kn_1", "status": "ready"}}
+    async with watching(api, "/api/inbox/events") as stream:
+        await world.behind.bus.publish(f"live.{world.account}.knowledge", msgspec.json.encode(told))
+        await happening.happen("after it")
+
+        async with asyncio.timeout(10):
+            first = await stream.readuntil(b"\n\n")
+            second = await stream.readuntil(b"\n\n")
+
+    assert first == b'event: knowledge\ndata: {"id":"kn_1","status":"ready"}\n\n'
+    assert b"after it" in second
+
+
+async def test_a_stream_that_crashes_is_cut_not_answered_twice(
+    api: Api, world: World, happening: Conversations
+) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        async with watching(api, "/api/inbox/events") as stream, asyncio.timeout(10):
+            await world.behind.bus.publish(f"live.{world.account}.conv_1", b"not json")
+            while await stream.readany():
+                pass
