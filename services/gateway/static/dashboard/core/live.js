@@ -1,52 +1,79 @@
-// What happens in the account, as it happens: one stream of events for all screens of this tab.
-import { address } from "./api.js";
+// What happens in the account's conversations, as it happens. One stream for the whole page.
+import { get } from "./api.js";
+import { waiting } from "./store.js";
+import { signal } from "./ui.js";
 
-const QUIET = 20_000; // ms; the stream is closed this long after the last screen left it
+const PAUSES = [1_000, 2_000, 5_000, 10_000, 30_000]; // ms between tries
+const SETTLE = 400; // ms of quiet before the waiting are counted again
 
-/** @typedef {(data: any) => void} Told */
-/** @type {Map<string, Set<Told>>} */
-const listeners = new Map();
-/** @type {EventSource | null} */
-let source = null;
-let closing = 0;
+/** @typedef {"message" | "status" | "typing" | "knowledge" | "reset"} Happening */
+/** @type {Set<(event: Happening, data: any) => void>} */
+const listeners = new Set();
+/** Whether events arrive now: "connecting" at first, "live", or "away" while it is tried again. */
+export const connection = signal(/** @type {"connecting" | "live" | "away"} */ ("connecting"));
 
-/**
- * Be told of `event` ("message", "status", "typing", "knowledge"); "open" after each connection,
- * "reset" when so much was missed that all must be read again. Returns how to stop.
- * @param {string} event @param {Told} told
- */
-export function on(event, told) {
-  clearTimeout(closing);
-  if (!listeners.has(event)) listeners.set(event, new Set());
-  listeners.get(event)?.add(told);
-  if (source) hear(event);
-  else open();
+/** @param {(event: Happening, data: any) => void} told @returns {() => void} ends it */
+export function onLive(told) {
+  listeners.add(told);
+  return () => void listeners.delete(told);
+}
+
+/** Follow the account until the returned function is called. */
+export function follow() {
+  /** @type {EventSource | undefined} */
+  let source;
+  let last = "";
+  let tries = 0;
+  let timer = 0;
+  const connect = () => {
+    source = new EventSource(`/api/inbox/events${last ? `?after=${last}` : ""}`);
+    source.onopen = () => {
+      tries = 0;
+      connection.value = "live";
+    };
+    source.onerror = () => {
+      connection.value = "away";
+      source?.close();
+      const pause = PAUSES[Math.min(tries++, PAUSES.length - 1)];
+      timer = window.setTimeout(connect, pause * (0.75 + Math.random() / 2));
+    };
+    for (const name of /** @type {Happening[]} */ (["message", "status", "typing", "knowledge", "reset"])) {
+      source.addEventListener(name, (event) => {
+        if (event.lastEventId) last = event.lastEventId;
+        const data = JSON.parse(event.data);
+        for (const told of listeners) told(name, data);
+      });
+    }
+  };
+  const sooner = () => {
+    if (connection.value !== "away") return;
+    clearTimeout(timer);
+    tries = 0;
+    connect();
+  };
+  connect();
+  addEventListener("online", sooner);
+  const uncount = count();
   return () => {
-    listeners.get(event)?.delete(told);
-    if (![...listeners.values()].some((set) => set.size)) closing = setTimeout(close, QUIET);
+    removeEventListener("online", sooner);
+    clearTimeout(timer);
+    source?.close();
+    uncount();
   };
 }
 
-/** @type {Set<string>} */
-const heard = new Set();
-
-function open() {
-  source = new EventSource(address("inbox/events"));
-  heard.clear();
-  for (const event of listeners.keys()) hear(event);
-}
-
-/** @param {string} event */
-function hear(event) {
-  if (heard.has(event) || !source) return;
-  heard.add(event);
-  source.addEventListener(event, (/** @type {any} */ message) => {
-    const data = message.data ? JSON.parse(message.data) : null;
-    for (const told of listeners.get(event) ?? []) told(data);
+/** Keep the number of those who wait for a person. */
+function count() {
+  let timer = 0;
+  const read = async () => {
+    const page = await get("conversations", { status: "escalated", limit: 100 }).catch(() => null);
+    if (page) waiting.value = page.data.length;
+  };
+  read();
+  const end = onLive((event) => {
+    if (event !== "status" && event !== "reset") return;
+    clearTimeout(timer);
+    timer = window.setTimeout(read, SETTLE);
   });
-}
-
-function close() {
-  source?.close();
-  source = null;
+  return () => (clearTimeout(timer), end());
 }

@@ -1,7 +1,7 @@
 // One source: its state and why, the pages of a site, and the passages it was cut into.
 import { get, patch } from "../core/api.js";
 import { ago, at, count } from "../core/format.js";
-import { on } from "../core/live.js";
+import { onLive } from "../core/live.js";
 import { useList, useLoad } from "../core/load.js";
 import { ask, go, href, place } from "../core/router.js";
 import { html, useEffect } from "../core/ui.js";
@@ -22,7 +22,7 @@ const LOOK = 2_000; // ms
 export function Item({ bot, id }) {
   const load = useLoad((signal) => get(`knowledge/${id}`, {}, signal), [id]);
   const item = load.data;
-  useEffect(() => on("knowledge", (now) => now.id === id && load.put(now)), [id]);
+  useEffect(() => onLive((event, now) => void (event === "knowledge" && now.id === id && load.put(now))), [id]);
   useEffect(() => {
     if (!item || !(busy(item) || item.semantic === "pending") || item.status === "failed") return;
     const timer = setInterval(() => document.hidden || load.reload(), LOOK);

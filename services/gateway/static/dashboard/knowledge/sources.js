@@ -1,9 +1,9 @@
 import { post, remove } from "../core/api.js";
 import { ago } from "../core/format.js";
-import { on } from "../core/live.js";
+import { onLive } from "../core/live.js";
 import { useList } from "../core/load.js";
 import { ask, href } from "../core/router.js";
-import { html, useEffect, useState } from "../core/ui.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
 import { Button } from "../parts/button.js";
 import { confirm } from "../parts/dialog.js";
 import { Select, TextField } from "../parts/field.js";
@@ -100,17 +100,19 @@ export function actions(item, change, gone) {
 
 /** Keep what is shown as it is now: told live, and looked at while something is in work. @param {string} bot @param {any} list */
 function useFresh(bot, list) {
-  const waits = list.items.some(busy);
-  useEffect(() => on("knowledge", (item) => {
-    if (item.chatbotId !== bot) return;
-    list.change((/** @type {any[]} */ all) => all.map((one) => (one.id === item.id ? item : one)));
+  const latest = useRef(list);
+  latest.current = list;
+  const waits = list.items.some(busy) && list.items.length <= 30;
+  useEffect(() => onLive((event, item) => {
+    if (event === "reset") latest.current.reload(true);
+    if (event !== "knowledge" || item.chatbotId !== bot) return;
+    latest.current.change((/** @type {any[]} */ all) => all.map((one) => (one.id === item.id ? item : one)));
   }), [bot]);
-  useEffect(() => on("reset", () => list.reload(true)), [bot]);
   useEffect(() => {
-    if (!waits || list.items.length > 30) return;
-    const timer = setInterval(() => document.hidden || list.reload(true), LOOK);
+    if (!waits) return;
+    const timer = setInterval(() => document.hidden || latest.current.reload(true), LOOK);
     return () => clearInterval(timer);
-  }, [waits, list.items.length > 30, list.reload]);
+  }, [waits]);
 }
 
 /** Tell after a moment without another keystroke. @param {(value: any) => void} told */

@@ -3,7 +3,7 @@ import { get, post } from "../core/api.js";
 import { ago, at, duration, plural } from "../core/format.js";
 import { useList, useLoad } from "../core/load.js";
 import { ask } from "../core/router.js";
-import { html, useEffect, useState } from "../core/ui.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
 import { Button } from "../parts/button.js";
 import { Dialog } from "../parts/dialog.js";
 import { Select } from "../parts/field.js";
@@ -30,15 +30,17 @@ const State = ({ status }) => html`<${Badge} kind=${STATES[status]?.[1] ?? ""} d
 export function Deliveries({ id, query, round }) {
   const { status = "", event = "", delivery } = query;
   const list = useList(`webhooks/${id}/deliveries`, { status, event });
-  const waits = list.items.some((one) => moving(one) && Date.parse(one.nextAttemptAt ?? one.createdAt) < Date.now() + 15_000);
+  const latest = useRef(list);
+  latest.current = list;
+  const waits = list.items.length <= 30 && list.items.some((one) => moving(one) && Date.parse(one.nextAttemptAt ?? one.createdAt) < Date.now() + 15_000);
   useEffect(() => {
     if (round) list.reload(true);
   }, [round]);
   useEffect(() => {
-    if (!waits || list.items.length > 30) return;
-    const timer = setInterval(() => document.hidden || list.reload(true), LOOK);
+    if (!waits) return;
+    const timer = setInterval(() => document.hidden || latest.current.reload(true), LOOK);
     return () => clearInterval(timer);
-  }, [waits, list.reload]);
+  }, [waits]);
   return html`<${Card} bare title="Deliveries" actions=${html`
       <${Select} label="State" hidden small value=${status} set=${(/** @type {string} */ v) => ask({ status: v })} options=${[["", "Any state"], ...Object.entries(STATES).map(([key, [name]]) => [key, name])]} />
       <${Select} label="Event" hidden small value=${event} set=${(/** @type {string} */ v) => ask({ event: v })} options=${[["", "Any event"], ...EVENTS.map(([name]) => [name, name])]} />`}>
