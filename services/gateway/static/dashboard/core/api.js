@@ -1,7 +1,7 @@
 // The gateway, with the session's cookie. Every refusal becomes an `ApiError` to show as it is.
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
-/** @typedef {{query?: Query, body?: any, form?: FormData, key?: string, signal?: AbortSignal, headers?: Record<string, string>}} Options */
+/** @typedef {{query?: Query, body?: any, form?: FormData, key?: string, signal?: AbortSignal, headers?: Record<string, string>, heard?: (response: Response) => void}} Options */
 
 const CALL_TIMEOUT = 30_000; // ms
 const UPLOAD_TIMEOUT = 300_000; // ms
@@ -30,7 +30,7 @@ export function address(path, query = {}) {
 }
 
 /** Raises `ApiError`. @param {string} method @param {string} path @param {Options} [options] @returns {Promise<any>} */
-export async function call(method, path, { query, body, form, key, signal, headers = {} } = {}) {
+export async function call(method, path, { query, body, form, key, signal, headers = {}, heard } = {}) {
   const limit = AbortSignal.timeout(form ? UPLOAD_TIMEOUT : CALL_TIMEOUT);
   let response;
   try {
@@ -51,6 +51,7 @@ export async function call(method, path, { query, body, form, key, signal, heade
     throw unreached(error);
   }
   if (!response.ok) throw await refusal(response, path);
+  heard?.(response);
   return response.status === 204 ? null : response.json();
 }
 
@@ -73,6 +74,13 @@ async function refusal(response, path) {
   if (response.status === 429 && retryAfter) message += ` Try again in ${retryAfter} s.`;
   const requestId = response.headers.get("X-Request-Id") ?? "";
   return new ApiError({ status: response.status, code: error.code ?? "error", message, details: error.details, requestId, retryAfter });
+}
+
+/** With the version to name in `If-Match` when it is changed. @param {string} path @param {AbortSignal} signal @returns {Promise<{data: any, etag: string}>} */
+export async function getTagged(path, signal) {
+  const kept = { etag: "" };
+  const data = await call("GET", path, { signal, heard: (response) => (kept.etag = response.headers.get("ETag") ?? "") });
+  return { data, etag: kept.etag };
 }
 
 /** @param {string} path @param {Query} [query] @param {AbortSignal} [signal] */

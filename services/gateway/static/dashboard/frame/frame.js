@@ -1,6 +1,7 @@
 // Navigation and the screen of the address.
+import { follow } from "../core/live.js";
 import { go, match, place } from "../core/router.js";
-import { chatbots, chosen, may } from "../core/store.js";
+import { chatbots, chosen, may, me } from "../core/store.js";
 import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { Button } from "../parts/button.js";
 import { Empty, Problem } from "../parts/states.js";
@@ -14,6 +15,7 @@ export function Frame() {
   const found = find(path);
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   const before = useRef(path);
+  useEffect(() => (may("conversations") ? follow() : undefined), [me.value.user.id]);
   useEffect(() => {
     if (path === "") home();
   }, [path, chatbots.value === undefined]);
