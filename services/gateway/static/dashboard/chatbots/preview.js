@@ -3,6 +3,7 @@
 import { html, useEffect, useRef } from "../core/ui.js";
 
 const PAUSE = 350; // ms after the last change
+const GREETING = "Hi! How can I help you?"; // the server's own, in the visitor's language, comes with the real session
 const NO_ID = "vis_preview";
 
 /** @param {{bot: any}} of */
@@ -64,7 +65,7 @@ const session = (bot) => ({
     id: bot.id,
     name: bot.name,
     language: bot.language,
-    greeting: bot.personality.greeting,
+    greeting: bot.personality.greeting || GREETING,
     appearance: bot.appearance,
     handoffEnabled: bot.handoff.enabled,
     open: true,

@@ -48,7 +48,7 @@ function Numbers({ found, days, from, unanswered }) {
     <div class="stack loose">
       <dl class="numbers">
         <${Figure} name="Conversations" value=${count(found.conversations)} more=${`${count(found.messages)} messages`} />
-        <${Figure} name="Resolved without a person" value=${rate(found.resolutionRate)} more=${`${count(found.conversations - found.escalated)} of ${count(found.conversations)}`} />
+        <${Figure} name="Without a person" value=${rate(found.resolutionRate)} more=${`${count(found.conversations - found.escalated)} of ${count(found.conversations)}`} />
         <${Figure} name="Handed to a person" value=${rate(found.escalationRate)} more=${`${count(found.escalated)} conversations`} />
         <${Figure} name="Helpful" value=${rated ? rate(found.up / rated) : "–"} more=${rated ? `${count(found.up)} up, ${count(found.down)} down` : "No ratings yet"} />
         <${Figure} name="First words after" value=${duration(found.firstTokenMsP50)} more=${`95 % within ${duration(found.firstTokenMsP95)}`} />
@@ -57,8 +57,8 @@ function Numbers({ found, days, from, unanswered }) {
       <${Card} title="Conversations" bare><${Chart} days=${course} label="Conversations and escalations a day"
         series=${[{ name: "Conversations", of: "conversations", colour: "--accent", fill: true }, { name: "Handed to a person", of: "escalations", colour: "--warn" }]} /><//>
       <div class="pair">
-        <${Card} title="Feedback" bare><${Chart} small days=${course} label="Ratings a day"
-          series=${[{ name: "Helpful", of: "up", colour: "--good" }, { name: "Not helpful", of: "down", colour: "--bad" }]} /><//>
+        <${Card} title="Feedback" bare>${rated === 0 ? html`<${Empty} icon="up" title="No ratings yet" text="Visitors can say of every answer whether it helped." />` : html`<${Chart} small days=${course} label="Ratings a day"
+          series=${[{ name: "Helpful", of: "up", colour: "--good" }, { name: "Not helpful", of: "down", colour: "--bad" }]} />`}<//>
         <${Card} title="Languages"><${Languages} of=${found.languages} /><//>
       </div>
       <${Card} title="Top unanswered questions" actions=${html`<${Button} kind="small" href=${href("unanswered")}>See all<//>`} bare>

@@ -57,12 +57,12 @@ function Group({ group, answer, dismiss }) {
       <div class="grow stack tight">
         <h2 class="question" dir="auto">${group.question}</h2>
         <p class="small quiet">Asked ${group.count === 1 ? "once" : `${count(group.count)} times`}, last ${ago(group.lastAskedAt)} ·${" "}
-          ${group.conversationIds.slice(0, 3).map((/** @type {string} */ id, /** @type {number} */ i) => html`<a href=${href(`inbox/${id}`)}>${i ? `, ${i + 1}` : "Conversation 1"}</a>`)}</p>
+          ${group.conversationIds.slice(0, 3).map((/** @type {string} */ id, /** @type {number} */ i) => html`${i > 0 && ", "}<a href=${href(`inbox/${id}`)}>${i ? `another${i > 1 ? " one" : ""}` : "see the conversation"}</a>`)}</p>
         ${others.length > 0 && html`<details class="small"><summary class="quiet">Also as ${plural(others.length, "other question")}</summary><ul class="others">${others.map((/** @type {string} */ text) => html`<li dir="auto">${text}</li>`)}</ul></details>`}
         ${group.draft && html`<p class="small"><span class="badge good">A colleague has answered it</span></p>`}
       </div>
       <div class="row wrap acts">
-        ${may("knowledge") && html`<${Button} kind="small main" icon="edit" act=${answer}>${group.draft ? "Use the answer" : "Write an answer"}<//>`}
+        ${may("knowledge") && html`<${Button} kind="small" icon="edit" act=${answer}>${group.draft ? "Use the answer" : "Write an answer"}<//>`}
         <${Button} kind="small bare" act=${dismiss}>Dismiss<//>
       </div>
     </li>`;
