@@ -54,7 +54,7 @@ def patched(chatbot: Chatbot, request: UpdateChatbot) -> Chatbot:
 
 
 def _tags(header: str) -> set[str]:
-    return {part.strip().removeprefix("W/") for part in header.split(",")}
+    return {part.strip().removeprefix("W/").strip('"') for part in header.split(",")}
 
 
 def _merge(target: dict[str, Any], patch: dict[str, Any], defaults: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def _chatbot(row: dict[str, Any]) -> Chatbot:
         retention_days=row["retention_days"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        etag=f'"{row["version"]}"',
+        etag=str(row["version"]),
     )
 
 
