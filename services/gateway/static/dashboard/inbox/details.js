@@ -25,7 +25,6 @@ export function Details({ conversation: c, tags, act, close, query }) {
         <div><dt>Chatbot</dt><dd>${chatbot(c.chatbotId)?.name ?? c.chatbotId}</dd></div>
         <div><dt>Language</dt><dd>${language(c.language)}</dd></div>
         <div><dt>Began</dt><dd>${at(c.createdAt)}</dd></div>
-        <div><dt>Messages</dt><dd class="num">${c.messageCount}</dd></div>
         <div><dt>Visitor</dt><dd class="mono">${c.visitorId}</dd></div>
       </dl>
       <div class="stack">

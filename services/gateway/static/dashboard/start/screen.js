@@ -51,11 +51,12 @@ export default function Start({ chatbot }) {
 
 /** @param {string} chatbot @param {AbortSignal} signal */
 async function state(chatbot, signal) {
-  const [items, talks] = await Promise.all([
+  const [crawls, items, talks] = await Promise.all([
+    get("knowledge", { chatbotId: chatbot, type: "crawl", limit: 1 }, signal),
     get("knowledge", { chatbotId: chatbot, limit: 20 }, signal),
     get("conversations", { chatbotId: chatbot, limit: 1 }, signal),
   ]);
-  return { items: items.data, asked: talks.data.length > 0 };
+  return { items: [...crawls.data, ...items.data], asked: talks.data.length > 0 };
 }
 
 /** @param {{n: number, title: string, done: boolean, open: boolean, said?: string, children?: any}} of */

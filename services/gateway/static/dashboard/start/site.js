@@ -17,7 +17,7 @@ const STATES = /** @type {Record<string, [string, string]>} */ ({
 
 /** @param {{chatbot: string, website: string, items: any[], changed: () => void}} of */
 export function Site({ chatbot, website, items, changed }) {
-  const [crawl, set] = useState(items.find((item) => item.type === "crawl" || item.type === "url"));
+  const [crawl, set] = useState(items.find((item) => item.type === "crawl"));
   if (crawl) return html`<${Watch} key=${crawl.id} first=${crawl} changed=${changed} again=${() => set(undefined)} chatbot=${chatbot} />`;
   if (items.length) return html`<p class="quiet">${plural(items.length, "item")} of knowledge. <a href=${href(`chatbots/${chatbot}/knowledge`)}>Look at all</a></p>`;
   return html`<${Ask} chatbot=${chatbot} website=${website} began=${set} />`;
