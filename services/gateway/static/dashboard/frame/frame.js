@@ -31,10 +31,10 @@ export function Frame() {
   return html`
     <div class="app">
       <a class="skip" href="#main" onClick=${(/** @type {Event} */ e) => (e.preventDefault(), main.current?.focus())}>Skip to content</a>
-      <div class="top">
+      <header class="top">
         <${Button} kind="bare" icon="menu" label="Menu" act=${() => (menu.value = true)} aria-expanded=${String(menu.value)} />
         <span class="name cut">${found?.row.title ?? "Chattery"}</span>
-      </div>
+      </header>
       <${Side} open=${menu.value} close=${() => (menu.value = false)} />
       ${menu.value && html`<button class="veil" type="button" aria-label="Close the menu" tabindex="-1" onClick=${() => (menu.value = false)} />`}
       <main id="main" tabindex="-1" ref=${main}>${path !== "" && html`<${Shown} found=${found} />`}</main>

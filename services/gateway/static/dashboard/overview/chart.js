@@ -53,7 +53,7 @@ function make(box, days, series, small, point) {
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(4, most * 1.15)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, values: (/** @type {any} */ _, /** @type {number[]} */ all) => all.map((ts) => new Date(ts * 1_000).toLocaleDateString(navigator.language, { day: "numeric", month: "short", timeZone: "UTC" })) },
+      { ...axis, grid: { show: false }, size: 34, space: 64, values: (/** @type {any} */ _, /** @type {number[]} */ all) => all.map((ts) => new Date(ts * 1_000).toLocaleDateString(navigator.language, { day: "numeric", month: "short", timeZone: "UTC" })) },
       { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 10_000, 100_000], space: 36 },
     ],
     series: [
