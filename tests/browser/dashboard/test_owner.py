@@ -92,6 +92,7 @@ async def test_an_unanswered_question_becomes_a_pair_of_the_knowledge(owner: Own
 
 
 SCREENS = ["overview", "inbox", "unanswered", "chatbots", "settings", "{bot}/knowledge"]
+SCREENS += [f"settings/{tab}" for tab in ("team", "keys", "webhooks", "usage", "audit", "account")]
 TABS = ["personality", "appearance", "handoff", "access", "limits", "install"]
 
 
@@ -107,7 +108,7 @@ async def test_every_screen_is_accessible_and_fits(owner: Owner, width: int, sch
         await page.goto(f"{owner.base}/dashboard/{path}")
         await page.locator("main h1").first.wait_for()
         await page.locator(".bone").first.wait_for(state="detached")
-        name = screen.replace("{bot}/", "chatbot-")
+        name = screen.replace("{bot}", "chatbot").replace("/", "-")
         found[name] = await look(page, f"dashboard-{name}-{width}-{scheme}")
         wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px too wide"

@@ -14,5 +14,5 @@ export const SCREENS = [
   { path: "chatbots", title: "Chatbots", load: () => import("../chatbots/list.js") },
   { path: "chatbots/:chatbot/knowledge/:item?", title: "Knowledge", load: () => import("../knowledge/screen.js"), needs: "knowledge" },
   { path: "chatbots/:chatbot/:tab?", title: "Chatbot", load: () => import("../chatbots/screen.js"), needs: "admin" },
-  { path: "settings/:tab?/:item?", title: "Settings", load: () => import("../settings/screen.js"), needs: "admin" },
+  { path: "settings/:tab?/:item?", title: "Settings", load: () => import("../settings/screen.js") },
 ];

@@ -21,7 +21,7 @@ export function Details({ conversation: c, tags, act, close, query }) {
       <${Tags} key=${c.id} tags=${c.tags} known=${tags} act=${act} />
       ${c.escalation && html`<section><h3>Why a person</h3><p class="small" dir="auto">${c.escalation.reason}</p>
         ${c.escalation.summary && html`<details><summary class="small quiet">Summary</summary><p class="small quiet pre" dir="auto">${c.escalation.summary}</p></details>`}</section>`}
-      <dl class="facts small">
+      <dl class="about small">
         <div><dt>Chatbot</dt><dd>${chatbot(c.chatbotId)?.name ?? c.chatbotId}</dd></div>
         <div><dt>Language</dt><dd>${language(c.language)}</dd></div>
         <div><dt>Began</dt><dd>${at(c.createdAt)}</dd></div>

@@ -51,6 +51,13 @@ function merged(messages, one) {
   return [...messages, one].sort((a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.id < b.id ? -1 : 1));
 }
 
+/** What is still under way once `message` is known to be there: its own answer may come later, or never. @param {Talk} talk @param {any} message */
+function unsent({ messages, pending }, message) {
+  if (message.sender !== "admin" || messages.some((m) => m.id === message.id)) return pending;
+  const at = pending.findIndex((one) => one.text === message.text && one.note === message.internal);
+  return at < 0 ? pending : pending.toSpliced(at, 1);
+}
+
 /** @param {string} id @param {(how: (talk: Talk) => Partial<Talk>) => void} change @param {() => void} load */
 function useLiveTalk(id, change, load) {
   const timer = useRef(0);
@@ -60,7 +67,7 @@ function useLiveTalk(id, change, load) {
       if (event === "reset") return load();
       if (event === "status" && data.id === id) change(() => ({ conversation: data }));
       if (event === "message" && data.conversationId === id) {
-        change((now) => ({ messages: merged(now.messages, data), ...(data.sender === "visitor" ? { typing: false } : {}) }));
+        change((now) => ({ messages: merged(now.messages, data), pending: unsent(now, data), ...(data.sender === "visitor" ? { typing: false } : {}) }));
       }
       if (event === "typing" && data.conversationId === id && data.sender === "visitor") {
         change(() => ({ typing: true }));

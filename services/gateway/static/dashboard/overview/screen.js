@@ -56,7 +56,7 @@ function Numbers({ found, days, from, unanswered }) {
       </dl>
       <${Card} title="Conversations" bare><${Chart} days=${course} label="Conversations and escalations a day"
         series=${[{ name: "Conversations", of: "conversations", colour: "--accent", fill: true }, { name: "Handed to a person", of: "escalations", colour: "--warn" }]} /><//>
-      <div class="pair">
+      <div class="duo">
         <${Card} title="Feedback" bare>${rated === 0 ? html`<${Empty} icon="up" title="No ratings yet" text="Visitors can say of every answer whether it helped." />` : html`<${Chart} small days=${course} label="Ratings a day"
           series=${[{ name: "Helpful", of: "up", colour: "--good" }, { name: "Not helpful", of: "down", colour: "--bad" }]} />`}<//>
         <${Card} title="Languages"><${Languages} of=${found.languages} /><//>
