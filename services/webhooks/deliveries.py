@@ -1,5 +1,7 @@
 """Deliveries: read, tried out, sent again."""
 
+from typing import Any
+
 from libs.common.calls import (
     ById,
     Delivery,
@@ -11,7 +13,6 @@ from libs.common.calls import (
     Replay,
     ReplayCount,
     TestWebhook,
-    WebhookEndpoint,
     WebhookStats,
 )
 from libs.common.db import Database, Tx
@@ -41,9 +42,9 @@ class Deliveries:
         """Send an example of an event, whatever the endpoint subscribed to."""
         async with self._db.transaction(context.account) as tx:
             endpoint = await _enabled(tx, context.account, request.id)
-            event = sample(request.event, context.account, endpoint.chatbot_id or "bot_example")
+            event = sample(request.event, context.account, endpoint["chatbot_id"] or "bot_example")
             await inbox.add(tx, [event], sample=True)
-            id = await deliveries.add(tx, context.account, endpoint.id, event.name, event.id)
+            id = await deliveries.add(tx, context.account, request.id, event.name, event.id)
             made = await _delivery(tx, context.account, id)
         self._dispatcher.wake()
         return made
@@ -76,7 +77,9 @@ class Deliveries:
 
     async def stats(self, context: Context, request: ById) -> WebhookStats:
         async with self._db.transaction(context.account) as tx:
-            endpoint = await _endpoint(tx, context.account, request.id)
+            endpoint = await endpoints.get(tx, context.account, request.id)
+            if endpoint is None:
+                raise NoEndpoint
             hours = await deliveries.hours(tx, context.account, request.id)
         return WebhookStats(total=endpoint.stats, hours=hours)
 
@@ -90,16 +93,16 @@ class Deliveries:
             return EventIds(ids=await inbox.seen(tx, request.ids))
 
 
-async def _endpoint(tx: Tx, account: str, id: str) -> WebhookEndpoint:
-    found = await endpoints.get(tx, account, id)
+async def _endpoint(tx: Tx, account: str, id: str) -> dict[str, Any]:
+    found = await endpoints.brief(tx, account, id)
     if found is None:
         raise NoEndpoint
     return found
 
 
-async def _enabled(tx: Tx, account: str, id: str) -> WebhookEndpoint:
+async def _enabled(tx: Tx, account: str, id: str) -> dict[str, Any]:
     found = await _endpoint(tx, account, id)
-    if not found.enabled:
+    if not found["enabled"]:
         raise EndpointDisabled
     return found
 

@@ -20,6 +20,7 @@ from libs.common.streams import EVENTS
 from libs.common.telemetry import log
 from services.webhooks import metrics
 from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.endpoints import CHANGED
 from services.webhooks.feed import BATCH, Feed
 from services.webhooks.store import inbox
 
@@ -59,7 +60,7 @@ class Intake:
         await asyncio.Event().wait()
 
     async def listen(self) -> None:
-        """Hear that events pass, and that deliveries are due; both are only hints."""
+        """Hear that events pass, that deliveries are due, what was changed; all are only hints."""
 
         async def heard(_: Msg) -> None:
             self._heard.set()
@@ -67,10 +68,14 @@ class Intake:
         async def due(_: Msg) -> None:
             self._dispatcher.wake()
 
+        async def changed(message: Msg) -> None:
+            self._dispatcher.changed(message.data.decode())
+
         while True:
             try:
                 await self._bus.client.subscribe("events.>", cb=heard)
                 await self._bus.client.subscribe(DUE, cb=due)
+                await self._bus.client.subscribe(CHANGED, cb=changed)
                 break
             except nats.errors.Error:
                 await asyncio.sleep(1.0)
@@ -88,6 +93,9 @@ class Intake:
         created, last = await self._feed.state()
         async with self._db.system() as tx:
             position = await inbox.position(tx, EVENTS, created)
+        if position > last:  # the stream lost its end, or was put back: what is known is skipped
+            log.warning("stream_went_back", position=position, last=last)
+            position = 0
         while position < last:
             messages = await self._feed.read(position, BATCH)
             if not messages:

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from libs.common.app import Service, bus_check
 from libs.common.bus import Bus
@@ -18,7 +18,7 @@ from services.webhooks.endpoints import Endpoints
 from services.webhooks.handlers import Handlers
 from services.webhooks.intake import Intake
 from services.webhooks.mail import Mail
-from services.webhooks.sender import TOTAL_TIMEOUT, Sender
+from services.webhooks.sender import LONGEST_TIMEOUT, TOTAL_TIMEOUT, Sender
 from services.webhooks.targets import Targets
 from services.webhooks.upkeep import Upkeep
 
@@ -28,7 +28,7 @@ class Settings(DatabaseSettings):
     webhook_allow: Cidrs = ()  # private addresses that may be delivered to
     webhook_http: bool = False  # plain http to any address that may be delivered to
     webhook_schedule: str = schedule.DEFAULT  # between attempts
-    webhook_timeout: float = TOTAL_TIMEOUT  # seconds, of a whole attempt
+    webhook_timeout: float = Field(TOTAL_TIMEOUT, gt=0, le=LONGEST_TIMEOUT)  # seconds, an attempt
     webhook_retention_days: float = 30.0  # of events and deliveries
     webhook_disable_after_hours: float = 120.0  # without a success
     webhook_upkeep_seconds: float = 20.0  # between two rounds of pruning and the like

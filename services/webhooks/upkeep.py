@@ -73,11 +73,11 @@ class Upkeep:
             async with self._db.system() as tx:
                 rows = await upkeep.sealed(tx, after)
                 for row in rows:
-                    if self._is_current(row["secret"]) and self._is_current(row["previous_secret"]):
+                    sealed = [bytes(s) for s in (row["secret"], *row["previous_secrets"])]
+                    if all(self._keyring.is_current(secret) for secret in sealed):
                         continue
-                    secret = self._again(row["secret"], row["id"])
-                    previous = self._again(row["previous_secret"], row["id"])
-                    await upkeep.reseal(tx, row["id"], secret or b"", previous)
+                    secret, *previous = [self._again(one, row["id"]) for one in sealed]
+                    await upkeep.reseal(tx, row["id"], secret, previous)
                     count += 1
             if not rows:
                 break
@@ -85,13 +85,8 @@ class Upkeep:
         if count:
             log.info("secrets_resealed", count=count, key=self._keyring.current)
 
-    def _is_current(self, sealed: bytes | None) -> bool:
-        return sealed is None or self._keyring.is_current(bytes(sealed))
-
-    def _again(self, sealed: bytes | None, owner: str) -> bytes | None:
-        if sealed is None:
-            return None
-        return self._keyring.seal(self._keyring.open(bytes(sealed), owner), owner)
+    def _again(self, sealed: bytes, owner: str) -> bytes:
+        return self._keyring.seal(self._keyring.open(sealed, owner), owner)
 
     async def reseal_at_start(self) -> None:
         """After a start, for a keyring that got a new key; then rest."""
