@@ -10,6 +10,7 @@ import random
 
 import msgspec
 import nats.errors
+import psycopg
 from nats.aio.msg import Msg
 
 from libs.common import events, streams
@@ -109,6 +110,23 @@ class Intake:
         return True
 
     async def _take(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
+        """Store a batch. What the database can't hold is found one by one and set aside."""
+        try:
+            return await self._store(created, messages)
+        except psycopg.DataError as exc:
+            if len(messages) == 1:
+                message = messages[0][1]
+                log.error("event_not_stored", subject=_subject(message), reason=str(exc))
+                await self._set_aside(message)
+                async with self._db.system() as tx:
+                    await inbox.advance(tx, EVENTS, created, messages[0][0])
+                return True
+        for one in messages:
+            if not await self._take(created, [one]):
+                return False
+        return True
+
+    async def _store(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
         found = {e.id: e for e in [await self._decode(m) for _, m in messages] if e is not None}
         made = 0
         async with self._db.system() as tx:
@@ -126,21 +144,27 @@ class Intake:
 
     async def _decode(self, message: Msg) -> events.Event | None:
         """A public event; None for what is not for webhooks. What can't be read is set aside."""
-        headers = message.headers or {}
-        subject = headers.get("Nats-Subject", "")
+        subject = _subject(message)
         if subject.rpartition(".")[2] not in events.PUBLIC_EVENTS:
             return None
         try:
             return events.decode(message.data)
         except (msgspec.DecodeError, msgspec.ValidationError):
-            sequence = headers.get("Nats-Sequence", "")
-            await streams.ensure(self._bus.js, streams.DEAD)
-            log.error("event_unreadable", subject=subject, sequence=sequence)
-            await self._bus.publish_durable(
-                DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
-            )
+            log.error("event_unreadable", subject=subject)
+            await self._set_aside(message)
             return None
+
+    async def _set_aside(self, message: Msg) -> None:
+        sequence = (message.headers or {}).get("Nats-Sequence", "")
+        await streams.ensure(self._bus.js, streams.DEAD)
+        await self._bus.publish_durable(
+            DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
+        )
 
     def stop(self) -> None:
         """Leave the stream to another process."""
         self._stopped = True
+
+
+def _subject(message: Msg) -> str:
+    return (message.headers or {}).get("Nats-Subject", "")

@@ -67,7 +67,10 @@ class Sender:
             picked = targets.https if guard is targets.https else targets.http
             return aiohttp.ClientSession(
                 connector=picked.connector(
-                    limit=0, keepalive_timeout=IDLE_CONNECTION, ssl=ssl.create_default_context()
+                    limit=0,
+                    keepalive_timeout=IDLE_CONNECTION,
+                    ssl=ssl.create_default_context(),
+                    resolver=targets.names,
                 ),
                 timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -78,6 +81,7 @@ class Sender:
 
         async with session(targets.https) as https, session(targets.http) as http:
             yield cls(targets, https, http, timeout)
+        await targets.names.close()
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """POST once. Never raises for what the other side does."""

@@ -76,7 +76,11 @@ class Upkeep:
                     sealed = [bytes(s) for s in (row["secret"], *row["previous_secrets"])]
                     if all(self._keyring.is_current(secret) for secret in sealed):
                         continue
-                    secret, *previous = [self._again(one, row["id"]) for one in sealed]
+                    try:
+                        secret, *previous = [self._again(one, row["id"]) for one in sealed]
+                    except AppError as exc:
+                        log.error("secret_not_resealed", endpoint_id=row["id"], reason=exc.message)
+                        continue
                     await upkeep.reseal(tx, row["id"], secret, previous)
                     count += 1
             if not rows:

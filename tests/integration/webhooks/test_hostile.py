@@ -177,12 +177,12 @@ async def test_a_name_that_turns_private_after_the_check_is_refused_at_the_conne
     answers = ["93.184.215.14", "127.0.0.1"]
     asked = []
 
-    async def flips(host: str, *args: object, **kwargs: object) -> list[object]:
+    def flips(host: str, *args: object, **kwargs: object) -> list[object]:
         asked.append(host)
         address = answers.pop(0) if len(answers) > 1 else answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", flips)
+    monkeypatch.setattr(socket, "getaddrinfo", flips)
     url = f"http://rebind.example:{port}/hook"
     await targets.check(url)
     async with Sender.open(targets, timeout=3) as sender:
