@@ -10,10 +10,11 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -29,6 +30,7 @@ from libs.common.telemetry import configure, flush_traces, log
 S = TypeVar("S", bound=CommonSettings)
 Check = Callable[[], Awaitable[None]]
 Build = Callable[[S, AsyncExitStack], Awaitable["Service"]]
+Job = Callable[[S], Coroutine[Any, Any, None]]
 
 READY_TIMEOUT = 3.0  # seconds for all readiness checks together
 LOOP_LAG = Gauge("chattery_event_loop_lag_seconds", "How late the event loop runs a timer")
@@ -46,8 +48,17 @@ class Service:
     drain: Callable[[float], Awaitable[None]] | None = None  # seconds of grace
 
 
-def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = None) -> None:
-    """Run a service until it is told to stop, or ``migrate`` when that is the first argument."""
+def run(
+    settings_type: type[S],
+    build: Build[S],
+    *,
+    migrations: Path | None = None,
+    jobs: Mapping[str, Job[S]] = MappingProxyType({}),
+) -> None:
+    """Run a service until it is told to stop.
+
+    With an argument, do that and end: ``migrate``, or one of ``jobs``.
+    """
     name = Path(sys.modules["__main__"].__file__ or "service").parent.name
     try:
         settings = settings_type()
@@ -58,8 +69,13 @@ def run(settings_type: type[S], build: Build[S], *, migrations: Path | None = No
         raise SystemExit(78) from None  # EX_CONFIG
     configure(name, settings)
     try:
-        if sys.argv[1:] == ["migrate"]:
+        asked = sys.argv[1] if len(sys.argv) > 1 else None
+        if asked == "migrate":
             _run(_migrate(name, settings, migrations))
+        elif asked is not None:
+            if asked not in jobs:
+                raise AppError(f"{name} has no job {asked}; it has {['migrate', *jobs]}.")
+            _run(jobs[asked](settings))
         else:
             _run(serve(settings, build))
     except AppError as exc:
