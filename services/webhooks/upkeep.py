@@ -46,6 +46,7 @@ class Upkeep:
     async def _round(self) -> None:
         async with self._db.system() as tx:
             if not await inbox.hold(tx, "upkeep", self._owner, max(LEASE, self._every * 2)):
+                metrics.DUE.set(0)  # another process tells it
                 return
             if disabled := await upkeep.disable_failing(tx, self._disable_after):
                 metrics.DISABLED.labels("failing").inc(disabled)
