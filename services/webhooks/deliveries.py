@@ -46,7 +46,7 @@ class Deliveries:
             await inbox.add(tx, [event], sample=True)
             id = await deliveries.add(tx, context.account, request.id, event.name, event.id)
             made = await _delivery(tx, context.account, id)
-        self._dispatcher.wake()
+        self._dispatcher.wake([request.id])
         return made
 
     async def redeliver(self, context: Context, request: ById) -> Delivery:
@@ -56,7 +56,7 @@ class Deliveries:
             await _enabled(tx, context.account, found.webhook_id)
             await deliveries.again(tx, context.account, request.id)
             queued = await _delivery(tx, context.account, request.id)
-        self._dispatcher.wake()
+        self._dispatcher.wake([found.webhook_id])
         return queued
 
     async def replay(self, context: Context, request: Replay) -> ReplayCount:
@@ -72,7 +72,7 @@ class Deliveries:
                 request.to,
                 everything=request.status == "all",
             )
-        self._dispatcher.wake()
+        self._dispatcher.wake([request.id])
         return ReplayCount(count=count)
 
     async def stats(self, context: Context, request: ById) -> WebhookStats:

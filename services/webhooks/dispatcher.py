@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -32,6 +32,7 @@ POLL_LIMITED = 0.05  # seconds, while a rate limit holds something back
 PAUSE = 0.002  # seconds a claim waits for more to come due together
 MOST_ACTIVE = 512  # attempts at once in one process
 MOST_HELD = 1_000  # lanes queued; beyond that nothing is claimed
+MOST_NAMED = 200  # endpoints looked at because somebody named them
 MOST_CLAIMED = 4_000  # deliveries in one claim, later ones of a conversation included
 STALE = queue.LEASE - LONGEST_TIMEOUT - 5.0  # seconds held, after which it is given back untried
 ALIVE = 10.0  # seconds after which a process that gave no sign of life is gone
@@ -64,9 +65,13 @@ class Dispatcher:
         self._writing = asyncio.Lock()
         self._draining = False
         self._ended = False
+        self._named: set[str] = set()
         self._after = ""  # the endpoint the last look ended with
 
-    def wake(self) -> None:
+    def wake(self, endpoints: Iterable[str] = ()) -> None:
+        """Something is due, perhaps of these endpoints: they need not be looked for."""
+        if len(self._named) < MOST_NAMED:
+            self._named.update(endpoints)
         self._wake.set()
 
     def changed(self, endpoint: str) -> None:
@@ -102,8 +107,8 @@ class Dispatcher:
             return False
         now = time.monotonic()  # before the endpoints are read: a later change is noticed
         async with asyncio.timeout(30), self._db.system() as tx:
-            found = {busy.id: busy for busy in await queue.busy(tx, self._after)}
-            self._after = max(found) if len(found) >= queue.ENDPOINTS else ""
+            named, self._named = self._named, set()
+            found, self._after = await queue.busy(tx, self._after, sorted(named))
             share = max(left // max(len(found), 1), 1)
             rooms = {id: min(self._lanes.room(id), share) for id in found}
             limits = {id for id, busy in found.items() if busy.rate_limit is not None}

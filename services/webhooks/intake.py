@@ -20,7 +20,7 @@ from libs.common.errors import AppError
 from libs.common.streams import EVENTS
 from libs.common.telemetry import log
 from services.webhooks import metrics
-from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.dispatcher import MOST_NAMED, Dispatcher
 from services.webhooks.endpoints import CHANGED
 from services.webhooks.feed import BATCH, Feed
 from services.webhooks.store import inbox
@@ -66,8 +66,8 @@ class Intake:
         async def heard(_: Msg) -> None:
             self._heard.set()
 
-        async def due(_: Msg) -> None:
-            self._dispatcher.wake()
+        async def due(message: Msg) -> None:
+            self._dispatcher.wake(message.data.decode().split())
 
         async def changed(message: Msg) -> None:
             self._dispatcher.changed(message.data.decode())
@@ -128,7 +128,7 @@ class Intake:
 
     async def _store(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
         found = {e.id: e for e in [await self._decode(m) for _, m in messages] if e is not None}
-        made = 0
+        made: set[str] = set()
         async with self._db.system() as tx:
             if not await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE):
                 return False
@@ -138,8 +138,8 @@ class Intake:
                 metrics.EVENTS.inc(len(new))
             await inbox.advance(tx, EVENTS, created, messages[-1][0])
         if made:
-            self._dispatcher.wake()
-            await self._bus.publish(DUE, b"")
+            self._dispatcher.wake(made)
+            await self._bus.publish(DUE, " ".join(sorted(made)[:MOST_NAMED]).encode())
         return True
 
     async def _decode(self, message: Msg) -> events.Event | None:

@@ -57,6 +57,8 @@ class Outcome(msgspec.Struct, frozen=True):
     gone: bool = False  # 410: the endpoint wants no more
 
 
+# Endpoints with something unfinished are found by jumping along the index, one probe each,
+# however much each has; then the named ones, and for all whether something is due.
 _BUSY = """
 with recursive found as (
   (select endpoint_id from deliveries where finished_at is null and endpoint_id > %(after)s
@@ -66,24 +68,32 @@ with recursive found as (
           where d.finished_at is null and d.endpoint_id > f.endpoint_id
           order by d.endpoint_id limit 1)
   from found f where f.endpoint_id is not null
-)
-select e.id, e.account_id, e.url, e.headers, e.rate_limit,
+),
+looked as (select endpoint_id from found where endpoint_id is not null limit %(limit)s)
+select l.endpoint_id, l.named, e.id, e.account_id, e.url, e.headers, e.rate_limit,
   array[e.secret] || array(
     select p.secret from unnest(e.previous_secrets, e.previous_until)
     with ordinality as p (secret, until, n) where p.until > now() order by p.n) as secrets
-from (select endpoint_id from found where endpoint_id is not null limit %(limit)s) f
-join endpoints e on e.id = f.endpoint_id
-where e.enabled and e.deleted_at is null
+from (
+  select endpoint_id, false as named from looked
+  union all select n, true from unnest(%(named)s::text[]) as n
+) l
+left join endpoints e on e.id = l.endpoint_id and e.enabled and e.deleted_at is null
   and exists (select from deliveries d where d.endpoint_id = e.id and d.finished_at is null
               and d.due_at <= now())
 """
 
 
-async def busy(tx: Tx, after: str) -> list[Busy]:
-    """Endpoints with something due, by id, from ``after`` on."""
-    cursor = await tx.execute(_BUSY, {"after": after, "limit": ENDPOINTS})
-    return [
-        Busy(
+async def busy(tx: Tx, after: str, named: Sequence[str] = ()) -> tuple[dict[str, Busy], str]:
+    """Endpoints with something due: of those after ``after`` by id, and of the named ones.
+
+    Also where to look on, "" at the end.
+    """
+    cursor = await tx.execute(_BUSY, {"after": after, "limit": ENDPOINTS, "named": list(named)})
+    rows = await cursor.fetchall()
+    looked = [row["endpoint_id"] for row in rows if not row["named"]]
+    found = {
+        row["id"]: Busy(
             id=row["id"],
             account_id=row["account_id"],
             url=row["url"],
@@ -91,8 +101,10 @@ async def busy(tx: Tx, after: str) -> list[Busy]:
             secrets=tuple(bytes(secret) for secret in row["secrets"]),
             rate_limit=row["rate_limit"],
         )
-        for row in await cursor.fetchall()
-    ]
+        for row in rows
+        if row["id"] is not None
+    }
+    return found, max(looked) if len(looked) == ENDPOINTS else ""
 
 
 async def tokens(tx: Tx, endpoints: Sequence[str]) -> dict[str, int]:
