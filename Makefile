@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate rootfs sbom lock clean
+.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate rootfs sbom lock clean
 
 help: ## Print every target with its one line
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,12 @@ run: .venv/run.stamp ## Start everything on this machine (CHATTERY_PORT=8080, CH
 
 demo: .venv/run.stamp ## Tell the whole story against the running stack, on the example help centre
 	@exec $(PY) -m examples.demo
+
+webhook-listen: .venv/run.stamp ## Receive webhooks on this machine: print, verify, fail on request (ARGS="--help")
+	@exec $(PY) -m deploy.local.webhook_listen $(ARGS)
+
+rotate-secrets: .venv/run.stamp ## Give the stack a new key for the secrets it keeps, and seal them anew
+	@exec $(PY) -m deploy.local rotate-secrets
 
 test: .venv/dev.stamp ## Run all tests on real servers (ARGS="-k name" narrows)
 	@exec $(PY) -m pytest $(ARGS)

@@ -1,4 +1,7 @@
-"""``python -m deploy.local run``: the embedded stack and the five services, until Ctrl-C."""
+"""``python -m deploy.local run``: the embedded stack and the five services, until Ctrl-C.
+
+``rotate-secrets`` gives it a new key for what is sealed in the database.
+"""
 
 import asyncio
 import fcntl
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local import rotate
 from deploy.local.console import Screen
 from deploy.local.servers import ROOT, port_is_free
 from deploy.local.stack import Stack, answers_ok
@@ -29,6 +33,8 @@ async def run(stack: Stack, screen: Screen) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     tell = Teller(stack)
     supervisor = Supervisor(screen.say, changed=tell.soon)
     tell.supervisor = supervisor
@@ -40,13 +46,29 @@ async def run(stack: Stack, screen: Screen) -> None:
             await starting
             await asyncio.to_thread(tell.now)
             screen.ready(stack, time.monotonic() - started)
+            rotating = asyncio.create_task(_rotate(stack, supervisor, screen, asked))
             await stopping
+            rotating.cancel()
     finally:
         starting.cancel()
         tell.stop()
         (stack.data / "dev.json").unlink(missing_ok=True)
         with screen.step("Stopping"):
             await supervisor.stop()
+
+
+async def _rotate(
+    stack: Stack, supervisor: Supervisor, screen: Screen, asked: asyncio.Event
+) -> None:
+    """Finish a change of keys that was begun before, then take up those that are asked for."""
+    while True:
+        try:
+            await rotate.finish(stack, screen.say)
+            await asked.wait()
+            asked.clear()
+            await rotate.carry_on(stack, supervisor)
+        except (OSError, DidNotStart) as exc:
+            screen.fail(str(exc))
 
 
 async def _start(stack: Stack, supervisor: Supervisor, screen: Screen) -> None:
@@ -120,10 +142,12 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    if sys.argv[1:] != ["run"]:
-        print("usage: python -m deploy.local run", file=sys.stderr)
+    if sys.argv[1:] not in (["run"], ["rotate-secrets"]):
+        print("usage: python -m deploy.local run | rotate-secrets", file=sys.stderr)
         return 2
     screen = Screen()
+    if sys.argv[1] == "rotate-secrets":
+        return _rotate_secrets(screen)
     try:
         data = Path(os.environ.get("CHATTERY_DATA") or ".chattery").resolve()
         port = _port()
@@ -132,6 +156,16 @@ def main() -> int:
             (data / "dev.json").unlink(missing_ok=True)
             asyncio.run(run(Stack(data, port, os.environ), screen))
     except (CannotRun, DidNotStart, FileNotFoundError) as exc:
+        screen.fail(str(exc))
+        return 1
+    return 0
+
+
+def _rotate_secrets(screen: Screen) -> int:
+    data = Path(os.environ.get("CHATTERY_DATA") or ".chattery").resolve()
+    try:
+        screen.say(rotate.command(data, dict(os.environ)))
+    except (OSError, ValueError) as exc:
         screen.fail(str(exc))
         return 1
     return 0

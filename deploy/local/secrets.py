@@ -33,7 +33,7 @@ def makers() -> dict[str, Callable[[], str]]:
         "password": lambda: secrets.token_urlsafe(12),
         "operator_token": lambda: f"op_{secrets.token_urlsafe(32)}",
         "secret": lambda: f"1:{secrets.token_hex(32)}",
-        "keyring": lambda: f"1:{_key()}",
+        "keyring": lambda: f"1:{new_sealing_key()}",
         "postgres": lambda: secrets.token_urlsafe(24),
         "nats_admin": lambda: secrets.token_urlsafe(24),
     }
@@ -43,7 +43,7 @@ def makers() -> dict[str, Callable[[], str]]:
     return makers
 
 
-def _key() -> str:
+def new_sealing_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 

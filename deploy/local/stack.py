@@ -89,7 +89,7 @@ class Stack:
                 service,
                 [sys.executable, "-m", f"services.{service}", "migrate"],
                 {
-                    **self._environment(service),
+                    **self.environment(service),
                     "DATABASE_ADMIN_URL": self.admin_database_url(),
                     "CHATTERY_DB_PASSWORD": self.secrets[f"db_{service}"],
                 },
@@ -107,13 +107,13 @@ class Stack:
                 ready=lambda service=service: answers_ok(
                     f"http://127.0.0.1:{self.ports[f'health_{service}']}/readyz"
                 ),
-                env=self._environment(service),
+                env=self.environment(service),
                 cwd=ROOT,
             )
             for service in ("ratelimit", "webhooks", "ingest", "chat", "gateway")
         ]
 
-    def _environment(self, service: str) -> dict[str, str]:
+    def environment(self, service: str) -> dict[str, str]:
         """What a service needs and no more: its own credentials, never another's."""
         known = self.secrets
         env = {

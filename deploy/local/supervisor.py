@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from deploy.local.programs import Program, stop
 
@@ -81,6 +81,18 @@ class Supervisor:
                 self._say(f"{program.name} could not be started: {exc}")
                 continue
             self._changed()
+
+    async def restart(self, name: str, env: Mapping[str, str]) -> None:
+        """End a program, to be started again with another environment, and wait for it."""
+        program = next(p for group in self._groups for p in group if p.name == name)
+        program.env = env
+        before = self._running[name]
+        await asyncio.to_thread(stop, before, program.stop_signal, STOP_TIMEOUT)
+        end = time.monotonic() + READY_TIMEOUT
+        while self._running[name] is before or not await asyncio.to_thread(program.ready):
+            if time.monotonic() > end:
+                raise DidNotStart(f"{name} was not ready in time; see {program.log}")
+            await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
         """Stop the groups in reverse order, each together; nothing is left."""

@@ -12,10 +12,11 @@ import importlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -31,6 +32,7 @@ from libs.common.telemetry import configure, flush_traces, log
 S = TypeVar("S", bound=CommonSettings)
 Check = Callable[[], Awaitable[None]]
 Build = Callable[[S, AsyncExitStack], Awaitable["Service"]]
+Job = Callable[[S], Coroutine[Any, Any, None]]
 
 READY_TIMEOUT = 3.0  # seconds for all readiness checks together
 LOOP_LAG = Gauge("chattery_event_loop_lag_seconds", "How late the event loop runs a timer")
@@ -49,14 +51,16 @@ class Service:
 
 
 def run(module: str, *, migrations: Path | None = None) -> None:
-    """Run a service until it is told to stop, or ``migrate`` when that is the first argument.
+    """Run a service until it is told to stop.
 
+    With an argument, do that and end: ``migrate``, or one of the module's ``JOBS``.
     To migrate takes the database's settings alone, as a Job has no others, and none of what a
     service takes seconds of CPU to load: the module is imported to serve only.
     """
     name = module.split(".")[-2]
     main: Coroutine[Any, Any, None]
-    if sys.argv[1:] == ["migrate"]:
+    asked = sys.argv[1] if len(sys.argv) > 1 else None
+    if asked == "migrate":
         database = _read(name, DatabaseSettings)
         configure(name, database)
         main = _migrate(name, database, migrations)
@@ -64,12 +68,20 @@ def run(module: str, *, migrations: Path | None = None) -> None:
         service = importlib.import_module(module)
         settings = _read(name, service.Settings)
         configure(name, settings)
-        main = serve(settings, service.build)
+        main = _job(name, service, asked, settings) if asked else serve(settings, service.build)
     try:
         _run(main)
     except AppError as exc:
         log.error("start_failed", reason=exc.message)
         raise SystemExit(1) from None
+
+
+def _job(name: str, service: ModuleType, asked: str, settings: Any) -> Coroutine[Any, Any, None]:
+    jobs: Mapping[str, Job[Any]] = getattr(service, "JOBS", {})
+    if asked not in jobs:
+        print(f"{name} has no job {asked}; it has {['migrate', *jobs]}.", file=sys.stderr)  # noqa: T201
+        raise SystemExit(64)  # EX_USAGE
+    return jobs[asked](settings)
 
 
 def _read(name: str, settings_type: type[S]) -> S:

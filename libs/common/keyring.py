@@ -2,7 +2,8 @@
 
 ``CHATTERY_KEYRING`` is ``"1:<base64 of 32 bytes>,2:<…>"``. The highest number seals; all of them
 open. What is sealed begins with its key's number, so that it can be sealed anew under a newer
-key, after which the old one may go.
+key, after which the old one may go. A number followed by ``~`` only opens, so that a new key can
+reach every process before the first one seals with it.
 """
 
 import base64
@@ -33,23 +34,31 @@ class SealBroken(AppError):
 
 
 class Keyring:
-    def __init__(self, keys: dict[int, bytes]) -> None:
-        if not keys or any(len(key) != KEY for key in keys.values()):
+    def __init__(self, keys: dict[int, bytes], only_open: frozenset[int] = frozenset()) -> None:
+        seal = keys.keys() - only_open
+        if not seal or any(len(key) != KEY for key in keys.values()):
             raise BadKeyring
         self._keys = {number: AESGCM(key) for number, key in keys.items()}
-        self.current = max(keys)
+        self.current = max(seal)
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
         """Raises `BadKeyring`."""
         keys: dict[int, bytes] = {}
-        try:
-            for part in filter(None, (part.strip() for part in text.split(","))):
-                number, _, key = part.partition(":")
-                keys[int(number)] = base64.b64decode(key, validate=True)
-        except (ValueError, binascii.Error) as exc:
-            raise BadKeyring from exc
-        return cls(keys)
+        only_open: set[int] = set()
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, _, key = part.partition(":")
+            try:
+                number = int(name.removesuffix("~"))
+                found = base64.b64decode(key, validate=True)
+            except (ValueError, binascii.Error) as exc:
+                raise BadKeyring from exc
+            if number in keys or not 0 < number < 1 << 32:
+                raise BadKeyring
+            keys[number] = found
+            if name.endswith("~"):
+                only_open.add(number)
+        return cls(keys, frozenset(only_open))
 
     def seal(self, secret: str, owner: str) -> bytes:
         """Encrypted; it opens only for the same ``owner``, the id of what it belongs to."""
@@ -72,4 +81,4 @@ class Keyring:
             raise SealBroken from exc
 
     def is_current(self, sealed: bytes) -> bool:
-        return _NUMBER.unpack_from(sealed)[0] == self.current
+        return sealed[: _NUMBER.size] == _NUMBER.pack(self.current)

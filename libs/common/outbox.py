@@ -2,8 +2,9 @@
 
 The relay publishes rows in the order of their sequence within a key, marks them after the
 stream's acknowledgement, and keeps public ones until the consumer confirms that it has them: a
-reconciler asks, and publishes again what was lost with a stream. Consumers drop repeats by
-event id. Each schema with events has this table (see any service's first migration)::
+reconciler asks, and publishes again what was lost. When the stream is not the one of before,
+all that was not confirmed goes out again before anything new does, so that a lost stream costs no
+order. Consumers drop repeats by event id. Each schema with events has this table (see any service's first migration)::
 
     create table outbox (
       seq bigint generated always as identity primary key,
@@ -22,11 +23,12 @@ event id. Each schema with events has this table (see any service's first migrat
 import asyncio
 import random
 from collections import defaultdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import DictRow
 
-from libs.common import events
+from libs.common import events, streams
 from libs.common.bus import Bus
 from libs.common.calls import EVENTS_SEEN, EventIds
 from libs.common.db import Database, Tx
@@ -38,6 +40,7 @@ POLL_INTERVAL = 1.0  # seconds, when nobody woke us
 BATCH = 256  # rows a round
 RECONCILE_INTERVAL = 30.0  # seconds between two questions to the consumer
 CONFIRM_AFTER = "20 seconds"  # a published event is asked about when it is this old
+CLOCKS = timedelta(minutes=1)  # that the stream's clock and the database's may be apart
 RELAY_LOCK = 0x4F757462  # one relay at a time in a schema, or order would be lost
 
 
@@ -50,6 +53,7 @@ class Outbox:
         self._schema = schema
         self._wake = asyncio.Event()
         self._touched: set[int] = set()
+        self._stream: datetime | None = None  # when it was made, as far as known
         db.after_commit.append(self._committed)
 
     async def add(self, tx: Tx, *items: events.Event) -> None:
@@ -97,10 +101,9 @@ class Outbox:
                 self._wake.clear()
 
     async def _publish_batch(self) -> int:
+        await self._notice_new_stream()
         async with self._db.system() as tx:
-            await tx.execute(
-                "select pg_advisory_xact_lock(%s, hashtext(%s))", (RELAY_LOCK, self._schema)
-            )
+            await self._alone(tx)
             cursor = await tx.execute(
                 "select seq, id, subject, key, body from outbox"
                 " where published_at is null order by seq limit %s",
@@ -119,6 +122,25 @@ class Outbox:
         if len(sent) < len(rows):
             raise TimeoutError("the event stream did not confirm")
         return len(rows)
+
+    async def _alone(self, tx: Tx) -> None:
+        await tx.execute(
+            "select pg_advisory_xact_lock(%s, hashtext(%s))", (RELAY_LOCK, self._schema)
+        )
+
+    async def _notice_new_stream(self) -> None:
+        """What was published before the stream was made is not in it: due again, before the rest."""
+        made = await streams.created(self._bus.js, streams.EVENTS)
+        if made == self._stream:
+            return
+        async with self._db.system() as tx:
+            await self._alone(tx)
+            cursor = await tx.execute(
+                "update outbox set published_at = null where published_at < %s", (made + CLOCKS,)
+            )
+        if cursor.rowcount:
+            log.warning("stream_made_anew", events=cursor.rowcount)
+        self._stream = made
 
     async def _publish(self, rows: list[DictRow]) -> list[int]:
         """Publish each key's rows in order, keys side by side; returns what was confirmed."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import nats.errors
 import nats.js.errors
@@ -74,6 +75,22 @@ async def ensure(js: JetStreamContext, *names: str, timeout: float = 30.0) -> No
     async with asyncio.timeout(timeout):
         for name in names:
             await _ensure(js, name, replicas)
+
+
+async def created(js: JetStreamContext, name: str) -> datetime:
+    """When this very stream was made: a later time tells that what it held before is lost.
+
+    Makes it where it is missing. Raises `Unavailable`.
+    """
+    try:
+        try:
+            info = await js.stream_info(name)
+        except nats.js.errors.NotFoundError:
+            await ensure(js, name)
+            info = await js.stream_info(name)
+    except (nats.errors.Error, TimeoutError) as exc:
+        raise Unavailable("The event stream is away; try again shortly.") from exc
+    return info.created.astimezone(UTC) if info.created else datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def _ensure(js: JetStreamContext, name: str, replicas: int) -> None:

@@ -1,4 +1,7 @@
-"""``python -m services.webhooks``; ``migrate`` brings the schema up to date."""
+"""``python -m services.webhooks``.
+
+``migrate`` brings the schema up to date, ``reseal`` puts every secret under the newest key.
+"""
 
 from pathlib import Path
 

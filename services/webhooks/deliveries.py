@@ -1,5 +1,7 @@
 """Deliveries: read, tried out, sent again."""
 
+from typing import Any
+
 from libs.common.calls import (
     ById,
     Delivery,
@@ -11,7 +13,6 @@ from libs.common.calls import (
     Replay,
     ReplayCount,
     TestWebhook,
-    WebhookEndpoint,
     WebhookStats,
 )
 from libs.common.db import Database, Tx
@@ -41,11 +42,11 @@ class Deliveries:
         """Send an example of an event, whatever the endpoint subscribed to."""
         async with self._db.transaction(context.account) as tx:
             endpoint = await _enabled(tx, context.account, request.id)
-            event = sample(request.event, context.account, endpoint.chatbot_id or "bot_example")
+            event = sample(request.event, context.account, endpoint["chatbot_id"] or "bot_example")
             await inbox.add(tx, [event], sample=True)
-            id = await deliveries.add(tx, context.account, endpoint.id, event.name, event.id)
+            id = await deliveries.add(tx, context.account, request.id, event.name, event.id)
             made = await _delivery(tx, context.account, id)
-        self._dispatcher.wake()
+        self._dispatcher.wake([request.id])
         return made
 
     async def redeliver(self, context: Context, request: ById) -> Delivery:
@@ -55,7 +56,7 @@ class Deliveries:
             await _enabled(tx, context.account, found.webhook_id)
             await deliveries.again(tx, context.account, request.id)
             queued = await _delivery(tx, context.account, request.id)
-        self._dispatcher.wake()
+        self._dispatcher.wake([found.webhook_id])
         return queued
 
     async def replay(self, context: Context, request: Replay) -> ReplayCount:
@@ -71,12 +72,14 @@ class Deliveries:
                 request.to,
                 everything=request.status == "all",
             )
-        self._dispatcher.wake()
+        self._dispatcher.wake([request.id])
         return ReplayCount(count=count)
 
     async def stats(self, context: Context, request: ById) -> WebhookStats:
         async with self._db.transaction(context.account) as tx:
-            endpoint = await _endpoint(tx, context.account, request.id)
+            endpoint = await endpoints.get(tx, context.account, request.id)
+            if endpoint is None:
+                raise NoEndpoint
             hours = await deliveries.hours(tx, context.account, request.id)
         return WebhookStats(total=endpoint.stats, hours=hours)
 
@@ -90,16 +93,16 @@ class Deliveries:
             return EventIds(ids=await inbox.seen(tx, request.ids))
 
 
-async def _endpoint(tx: Tx, account: str, id: str) -> WebhookEndpoint:
-    found = await endpoints.get(tx, account, id)
+async def _endpoint(tx: Tx, account: str, id: str) -> dict[str, Any]:
+    found = await endpoints.brief(tx, account, id)
     if found is None:
         raise NoEndpoint
     return found
 
 
-async def _enabled(tx: Tx, account: str, id: str) -> WebhookEndpoint:
+async def _enabled(tx: Tx, account: str, id: str) -> dict[str, Any]:
     found = await _endpoint(tx, account, id)
-    if not found.enabled:
+    if not found["enabled"]:
         raise EndpointDisabled
     return found
 

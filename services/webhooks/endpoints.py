@@ -1,5 +1,6 @@
 """Endpoints: made, changed, their secrets replaced, removed."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from libs.common.calls import (
 )
 from libs.common.db import Database
 from libs.common.envelope import Context
+from libs.common.errors import AppError
 from libs.common.events import PUBLIC_EVENTS
 from libs.common.ids import new_id
 from libs.common.keyring import Keyring
@@ -32,6 +34,7 @@ from services.webhooks.store import endpoints as store
 from services.webhooks.targets import Targets, check_headers
 
 MOST_ENDPOINTS = 100  # of an account
+CHANGED = "webhooks.changed"  # tells the replicas which endpoint is not what it was
 
 
 class Endpoints:
@@ -99,12 +102,14 @@ class Endpoints:
             changed = await store.get(tx, context.account, request.id)
         if changed is None:
             raise NoEndpoint
+        await self._tell(request.id)
         return changed
 
     async def delete(self, context: Context, request: ById) -> None:
         async with self._db.transaction(context.account) as tx:
             if not await store.delete(tx, context.account, request.id):
                 raise NoEndpoint
+        await self._tell(request.id)
 
     # -- secrets -----------------------------------------------------------------------------
 
@@ -117,7 +122,10 @@ class Endpoints:
         return Secret(secret=opened, previous_until=row["previous_until"])
 
     async def rotate(self, context: Context, request: RotateSecret) -> WebhookEndpoint:
-        """A new secret; the one before it signs beside it for ``grace_hours``."""
+        """A new secret; the one before it signs beside it for ``grace_hours``.
+
+        Those before that keep their time; with a grace of 0 all of them end at once.
+        """
         secret = signing.new_secret()
         async with self._db.transaction(context.account) as tx:
             row = await store.secret(tx, context.account, request.id)
@@ -128,12 +136,12 @@ class Endpoints:
                 context.account,
                 request.id,
                 self._keyring.seal(secret, request.id),
-                bytes(row["secret"]),
                 timedelta(hours=request.grace_hours),
             )
             found = await store.get(tx, context.account, request.id)
         if found is None:
             raise NoEndpoint
+        await self._tell(request.id)
         return msgspec.structs.replace(found, secret=secret)
 
     # -- the rest ----------------------------------------------------------------------------
@@ -144,6 +152,11 @@ class Endpoints:
             await store.delete_all(tx, context.account, request.chatbot_id)
             remaining = await deliveries.erase(tx, context.account, request.chatbot_id)
         return Erased(done=remaining == 0, remaining=remaining)
+
+    async def _tell(self, id: str) -> None:
+        """To every replica: what it claimed for this endpoint was claimed for the old one."""
+        with suppress(AppError):  # what was claimed is soon outdated by itself
+            await self._bus.publish(CHANGED, id.encode())
 
     async def _check_chatbot(self, context: Context, chatbot: str | None) -> None:
         """Raises 404 when it is not one of the account's."""

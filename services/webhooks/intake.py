@@ -10,6 +10,7 @@ import random
 
 import msgspec
 import nats.errors
+import psycopg
 from nats.aio.msg import Msg
 
 from libs.common import events, streams
@@ -19,7 +20,8 @@ from libs.common.errors import AppError
 from libs.common.streams import EVENTS
 from libs.common.telemetry import log
 from services.webhooks import metrics
-from services.webhooks.dispatcher import Dispatcher
+from services.webhooks.dispatcher import MOST_NAMED, Dispatcher
+from services.webhooks.endpoints import CHANGED
 from services.webhooks.feed import BATCH, Feed
 from services.webhooks.store import inbox
 
@@ -59,18 +61,22 @@ class Intake:
         await asyncio.Event().wait()
 
     async def listen(self) -> None:
-        """Hear that events pass, and that deliveries are due; both are only hints."""
+        """Hear that events pass, that deliveries are due, what was changed; all are only hints."""
 
         async def heard(_: Msg) -> None:
             self._heard.set()
 
-        async def due(_: Msg) -> None:
-            self._dispatcher.wake()
+        async def due(message: Msg) -> None:
+            self._dispatcher.wake(message.data.decode().split())
+
+        async def changed(message: Msg) -> None:
+            self._dispatcher.changed(message.data.decode())
 
         while True:
             try:
                 await self._bus.client.subscribe("events.>", cb=heard)
                 await self._bus.client.subscribe(DUE, cb=due)
+                await self._bus.client.subscribe(CHANGED, cb=changed)
                 break
             except nats.errors.Error:
                 await asyncio.sleep(1.0)
@@ -88,6 +94,9 @@ class Intake:
         created, last = await self._feed.state()
         async with self._db.system() as tx:
             position = await inbox.position(tx, EVENTS, created)
+        if position > last:  # the stream lost its end, or was put back: what is known is skipped
+            log.warning("stream_went_back", position=position, last=last)
+            position = 0
         while position < last:
             messages = await self._feed.read(position, BATCH)
             if not messages:
@@ -101,8 +110,25 @@ class Intake:
         return True
 
     async def _take(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
+        """Store a batch. What the database can't hold is found one by one and set aside."""
+        try:
+            return await self._store(created, messages)
+        except psycopg.DataError as exc:
+            if len(messages) == 1:
+                message = messages[0][1]
+                log.error("event_not_stored", subject=_subject(message), reason=str(exc))
+                await self._set_aside(message)
+                async with self._db.system() as tx:
+                    await inbox.advance(tx, EVENTS, created, messages[0][0])
+                return True
+        for one in messages:
+            if not await self._take(created, [one]):
+                return False
+        return True
+
+    async def _store(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
         found = {e.id: e for e in [await self._decode(m) for _, m in messages] if e is not None}
-        made = 0
+        made: set[str] = set()
         async with self._db.system() as tx:
             if not await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE):
                 return False
@@ -112,27 +138,33 @@ class Intake:
                 metrics.EVENTS.inc(len(new))
             await inbox.advance(tx, EVENTS, created, messages[-1][0])
         if made:
-            self._dispatcher.wake()
-            await self._bus.publish(DUE, b"")
+            self._dispatcher.wake(made)
+            await self._bus.publish(DUE, " ".join(sorted(made)[:MOST_NAMED]).encode())
         return True
 
     async def _decode(self, message: Msg) -> events.Event | None:
         """A public event; None for what is not for webhooks. What can't be read is set aside."""
-        headers = message.headers or {}
-        subject = headers.get("Nats-Subject", "")
+        subject = _subject(message)
         if subject.rpartition(".")[2] not in events.PUBLIC_EVENTS:
             return None
         try:
             return events.decode(message.data)
         except (msgspec.DecodeError, msgspec.ValidationError):
-            sequence = headers.get("Nats-Sequence", "")
-            await streams.ensure(self._bus.js, streams.DEAD)
-            log.error("event_unreadable", subject=subject, sequence=sequence)
-            await self._bus.publish_durable(
-                DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
-            )
+            log.error("event_unreadable", subject=subject)
+            await self._set_aside(message)
             return None
+
+    async def _set_aside(self, message: Msg) -> None:
+        sequence = (message.headers or {}).get("Nats-Sequence", "")
+        await streams.ensure(self._bus.js, streams.DEAD)
+        await self._bus.publish_durable(
+            DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
+        )
 
     def stop(self) -> None:
         """Leave the stream to another process."""
         self._stopped = True
+
+
+def _subject(message: Msg) -> str:
+    return (message.headers or {}).get("Nats-Subject", "")

@@ -2,10 +2,11 @@
 
 An endpoint begins with a few places, gets more as it answers well and loses them as it does
 not (as TCP does: additive growth is doubled here, for a short ramp). One that hangs soon has a
-single place, so that many that hang don't take the places of those that answer.
+single place, so that many that hang don't take the places of those that answer. No account has more
+than a share of all places, however many endpoints it has.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from services.webhooks.store.queue import Busy, Claimed
 
 FIRST_PLACES = 4
 MOST_PLACES = 32  # attempts of one endpoint at once, in one process
+MOST_OF_ACCOUNT = 128  # attempts of one account at once, in one process
 AHEAD = 4  # times its places may be queued, for endpoints at full speed
 SLOW = 2.0  # seconds; an endpoint that takes longer does not get more places
 
@@ -31,6 +33,7 @@ Lane = deque[Job]  # deliveries of one conversation, one after the other
 
 @dataclass
 class Endpoint:
+    account: str = ""
     places: int = FIRST_PLACES
     active: int = 0
     queue: deque[Lane] = field(default_factory=deque[Lane])
@@ -55,6 +58,7 @@ class Lanes:
         self._most = most
         self._endpoints: dict[str, Endpoint] = {}
         self._turn: deque[str] = deque()  # endpoints with something queued, in turn
+        self._of_account: Counter[str] = Counter()
         self.active = 0
 
     def endpoint(self, id: str) -> Endpoint:
@@ -77,14 +81,19 @@ class Lanes:
             lanes.setdefault(name, deque()).append(job)
         for (id, _), lane in lanes.items():
             endpoint = self.endpoint(id)
+            endpoint.account = lane[0].endpoint.account_id
             if not endpoint.queue:
                 self._turn.append(id)
             endpoint.queue.append(lane)
         self.pump()
 
     def finished(self, id: str) -> None:
-        self.endpoint(id).active -= 1
+        endpoint = self.endpoint(id)
+        endpoint.active -= 1
         self.active -= 1
+        self._of_account[endpoint.account] -= 1
+        if not self._of_account[endpoint.account]:
+            del self._of_account[endpoint.account]
         self.pump()
 
     def pump(self) -> None:
@@ -94,19 +103,29 @@ class Lanes:
                 return
             id = self._turn.popleft()
             endpoint = self._endpoints[id]
-            while endpoint.queue and endpoint.active < endpoint.places and self.active < self._most:
+            while endpoint.queue and self._has_place(endpoint):
                 endpoint.active += 1
                 self.active += 1
+                self._of_account[endpoint.account] += 1
                 self._start(endpoint.queue.popleft())
             if endpoint.queue:
                 self._turn.append(id)
 
-    def take_queued(self) -> list[Job]:
-        """Everything that was not started, taken out."""
-        jobs = [job for e in self._endpoints.values() for lane in e.queue for job in lane]
-        for endpoint in self._endpoints.values():
-            endpoint.queue.clear()
-        self._turn.clear()
+    def _has_place(self, endpoint: Endpoint) -> bool:
+        return (
+            self.active < self._most
+            and endpoint.active < endpoint.places
+            and self._of_account[endpoint.account] < MOST_OF_ACCOUNT
+        )
+
+    def take_queued(self, only: str | None = None) -> list[Job]:
+        """What was not started, of one endpoint or of all, taken out."""
+        jobs: list[Job] = []
+        for id, endpoint in self._endpoints.items():
+            if only in (None, id):
+                jobs += [job for lane in endpoint.queue for job in lane]
+                endpoint.queue.clear()
+        self._turn = deque(id for id in self._turn if self._endpoints[id].queue)
         return jobs
 
     def forget_idle(self) -> None:

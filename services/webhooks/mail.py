@@ -3,6 +3,7 @@
 import asyncio
 import random
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -16,11 +17,13 @@ from libs.common.telemetry import log
 from services.webhooks.store import inbox, notices
 
 TIMEOUT = 10.0  # seconds for one mail
-LEASE = 300.0  # seconds; one process at a time mails
+LEASE = 600.0  # seconds; one process at a time mails, a round is shorter
+FIRST_PAUSE = 60.0  # seconds before a mail is tried again; doubles
+LONGEST_PAUSE = 3_600.0  # seconds
 
 
 class Mail:
-    """A notice is mailed once it was accepted by the server; until then it is tried for two days."""
+    """Each owner is mailed once; what the server does not take yet is tried for two days."""
 
     def __init__(
         self, db: Database, bus: Bus, *, owner: str, url: str | None, sender: str, every: float
@@ -49,19 +52,36 @@ class Mail:
                 return
             waiting = await notices.unmailed(tx)
         for notice in waiting:
-            if await self._mail(notice["account_id"], notice["message"]):
-                async with self._db.system() as tx:
-                    await notices.mailed(tx, [notice["id"]])
+            done = await self._mail(notice)
+            async with self._db.system() as tx:
+                if done:
+                    await notices.mailed(tx, notice["id"])
+                else:
+                    pause = min(FIRST_PAUSE * 2 ** notice["mail_tries"], LONGEST_PAUSE)
+                    await notices.mail_later(tx, notice["id"], pause * random.uniform(0.8, 1.2))
 
-    async def _mail(self, account: str, text: str) -> bool:
-        owners = await self._bus.request(ACCOUNT_OWNERS, Owners(), Context.system(account))
+    async def _mail(self, notice: dict[str, Any]) -> bool:
+        """To each owner once. False when somebody is to be tried again."""
+        context = Context.system(notice["account_id"])
         try:
-            for address in owners.emails:
-                await self._send(address, text)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
-            log.warning("mail_failed", reason=type(exc).__name__)
-            return False
-        log.info("notice_mailed", account_id=account, count=len(owners.emails))
+            owners = await self._bus.request(ACCOUNT_OWNERS, Owners(), context)
+        except AppError as exc:
+            log.warning("mail_failed", account_id=notice["account_id"], reason=exc.message)
+            return exc.wire_status == 404  # an account that is gone has nobody to be told
+        left = [address for address in owners.emails if address not in notice["mailed_to"]]
+        return all([await self._mail_one(notice, address) for address in left])
+
+    async def _mail_one(self, notice: dict[str, Any], address: str) -> bool:
+        try:
+            await self._send(address, notice["message"])
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as exc:
+            log.warning("mail_failed", notice_id=notice["id"], reason=type(exc).__name__)
+            if not _for_good(exc):
+                return False
+        else:
+            log.info("notice_mailed", notice_id=notice["id"], account_id=notice["account_id"])
+        async with self._db.system() as tx:
+            await notices.mailed_to(tx, notice["id"], address)
         return True
 
     async def _send(self, to: str, text: str) -> None:
@@ -82,3 +102,11 @@ class Mail:
             use_tls=url.scheme == "smtps",
             timeout=TIMEOUT,
         )
+
+
+def _for_good(exc: Exception) -> bool:
+    """Whether the server refused this address or mail, rather than us or for now (RFC 5321, 4.2.1)."""
+    if isinstance(exc, aiosmtplib.SMTPRecipientsRefused):
+        return all(refused.code >= 500 for refused in exc.recipients)
+    refusals = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+    return isinstance(exc, ValueError) or (isinstance(exc, refusals) and exc.code >= 500)

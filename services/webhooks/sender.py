@@ -17,11 +17,13 @@ from services.webhooks.targets import Targets
 
 CONNECT_TIMEOUT = 5.0  # seconds
 TOTAL_TIMEOUT = 15.0  # seconds, from the look-up of the name to the end of the response
+LONGEST_TIMEOUT = 30.0  # seconds; the lease on a delivery is longer
 LARGEST_READ = 64 << 10  # bytes of a response; then the connection is closed
 KEPT_BODY = 2_000  # bytes of a response that the log keeps
 KEPT_HEADERS = 40
 KEPT_VALUE = 500  # characters of a header
-IDLE_CONNECTION = 15.0  # seconds
+KEPT_IN_ALL = 4_000  # characters of all headers
+IDLE_CONNECTION = 4.0  # seconds; less than the 5 after which Node closes its end
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -29,6 +31,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     attempt: Attempt
     retry_after: float | None = None
+    final: bool = False  # nothing was sent, nor will it be
 
     @property
     def succeeded(self) -> bool:
@@ -64,7 +67,10 @@ class Sender:
             picked = targets.https if guard is targets.https else targets.http
             return aiohttp.ClientSession(
                 connector=picked.connector(
-                    limit=0, keepalive_timeout=IDLE_CONNECTION, ssl=ssl.create_default_context()
+                    limit=0,
+                    keepalive_timeout=IDLE_CONNECTION,
+                    ssl=ssl.create_default_context(),
+                    resolver=targets.names,
                 ),
                 timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -75,6 +81,7 @@ class Sender:
 
         async with session(targets.https) as https, session(targets.http) as http:
             yield cls(targets, https, http, timeout)
+        await targets.names.close()
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """POST once. Never raises for what the other side does."""
@@ -134,8 +141,15 @@ async def _start(
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    first = list(response.headers.items())[:KEPT_HEADERS]
-    return {_text(name): _text(value)[:KEPT_VALUE] for name, value in first}
+    kept: dict[str, str] = {}
+    left = KEPT_IN_ALL
+    for name, value in list(response.headers.items())[:KEPT_HEADERS]:
+        name, value = _text(name)[:KEPT_VALUE], _text(value)[:KEPT_VALUE]
+        left -= len(name) + len(value)
+        if left < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def _text(value: str) -> str:

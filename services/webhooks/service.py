@@ -3,12 +3,13 @@
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from libs.common.app import Service, bus_check
 from libs.common.bus import Bus
 from libs.common.config import Cidrs, DatabaseSettings, cidrs
 from libs.common.db import Database
+from libs.common.errors import AppError
 from libs.common.ids import new_id
 from libs.common.keyring import Keyring
 from services.webhooks import schedule
@@ -18,7 +19,8 @@ from services.webhooks.endpoints import Endpoints
 from services.webhooks.handlers import Handlers
 from services.webhooks.intake import Intake
 from services.webhooks.mail import Mail
-from services.webhooks.sender import TOTAL_TIMEOUT, Sender
+from services.webhooks.resealing import Resealing
+from services.webhooks.sender import LONGEST_TIMEOUT, TOTAL_TIMEOUT, Sender
 from services.webhooks.targets import Targets
 from services.webhooks.upkeep import Upkeep
 
@@ -28,7 +30,7 @@ class Settings(DatabaseSettings):
     webhook_allow: Cidrs = ()  # private addresses that may be delivered to
     webhook_http: bool = False  # plain http to any address that may be delivered to
     webhook_schedule: str = schedule.DEFAULT  # between attempts
-    webhook_timeout: float = TOTAL_TIMEOUT  # seconds, of a whole attempt
+    webhook_timeout: float = Field(TOTAL_TIMEOUT, gt=0, le=LONGEST_TIMEOUT)  # seconds, an attempt
     webhook_retention_days: float = 30.0  # of events and deliveries
     webhook_disable_after_hours: float = 120.0  # without a success
     webhook_upkeep_seconds: float = 20.0  # between two rounds of pruning and the like
@@ -59,7 +61,6 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     intake = Intake(db, bus, dispatcher, owner=owner)
     upkeep = Upkeep(
         db,
-        keyring,
         owner=owner,
         every=settings.webhook_upkeep_seconds,
         keep=timedelta(days=settings.webhook_retention_days),
@@ -92,8 +93,20 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
             "outcomes": dispatcher.write(),
             "alive": dispatcher.live(),
             "upkeep": upkeep.run(),
-            "reseal": upkeep.reseal_at_start(),
+            "reseal": Resealing(db, keyring).at_start(),
             "mail": mail.run(),
         },
         drain=drain,
     )
+
+
+async def reseal(settings: Settings) -> None:
+    """The job that follows a new key: raises unless every secret is under it."""
+    url = settings.database_url.get_secret_value()
+    keyring = Keyring.parse(settings.keyring.get_secret_value())
+    async with Database.open(url, schema="webhooks", service="webhooks", size=1) as db:
+        if broken := await Resealing(db, keyring).run():
+            raise AppError(f"{broken} secrets can't be opened with CHATTERY_KEYRING; see the log.")
+
+
+JOBS = {"reseal": reseal}

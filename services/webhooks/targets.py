@@ -1,12 +1,12 @@
 """Where may be delivered to: judged when an endpoint is registered, and again at each connect."""
 
 import asyncio
-import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from libs.common.netguard import Address, AddressGuard
 from services.webhooks.errors import BadHeaders, BadUrl
+from services.webhooks.names import Names
 
 LOOKUP_TIMEOUT = 5.0  # seconds
 _RESERVED = ("host", "connection", "transfer-encoding", "expect", "upgrade", "te", "trailer")
@@ -25,6 +25,7 @@ class Targets:
 
     def __init__(self, allow: Iterable[str], *, http: bool) -> None:
         allow = tuple(allow)
+        self.names = Names()
         self.https = AddressGuard(allow)
         self.http = AddressGuard(allow) if http else ExceptionsOnly(allow)
         self._http = http
@@ -38,7 +39,7 @@ class Targets:
             raise BadUrl(why, details={"field": "url"})
         parts = urlsplit(url)
         guard = self.guard(url)
-        addresses = await _addresses(str(parts.hostname), parts.port or 443)
+        addresses = await self._addresses(str(parts.hostname), parts.port or 443)
         if any(not self.https.permits(address) for address in addresses):
             raise BadUrl("The URL points to a private address.", details={"field": "url"})
         if addresses and any(not guard.permits(address) for address in addresses):
@@ -46,16 +47,14 @@ class Targets:
         if not addresses and guard is not self.https and not self._http:
             raise BadUrl("The URL must start with https://.", details={"field": "url"})
 
-
-async def _addresses(host: str, port: int) -> list[str]:
-    """Empty for a name that has no address now; it may have one when there is an event."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(LOOKUP_TIMEOUT):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return []
-    return [str(info[4][0]) for info in found]
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        """Empty for a name that has no address now; it may have one when there is an event."""
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT):
+                found = await self.names.look_up(host, port)
+        except (OSError, UnicodeError, TimeoutError):
+            return []
+        return [str(info[4][0]) for info in found]
 
 
 def check_headers(headers: dict[str, str]) -> None:

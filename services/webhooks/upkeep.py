@@ -1,4 +1,4 @@
-"""Keeps the tables small, the secrets under the current key, and people informed."""
+"""Keeps the tables small and people informed."""
 
 import asyncio
 import random
@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from libs.common.db import Database, Tx
 from libs.common.errors import AppError
-from libs.common.keyring import Keyring
 from libs.common.telemetry import log
 from services.webhooks import metrics
 from services.webhooks.store import inbox, upkeep
@@ -21,7 +20,6 @@ class Upkeep:
     def __init__(
         self,
         db: Database,
-        keyring: Keyring,
         *,
         owner: str,
         every: float,
@@ -30,7 +28,6 @@ class Upkeep:
         disable_after: timedelta,
     ) -> None:
         self._db = db
-        self._keyring = keyring
         self._owner = owner
         self._every = every
         self._keep = keep
@@ -66,38 +63,3 @@ class Upkeep:
             if not done:
                 return
             await asyncio.sleep(PAUSE)
-
-    async def reseal(self) -> None:
-        """Seal every secret under the current key; then the older keys may go from the keyring."""
-        after, count = "", 0
-        while True:
-            async with self._db.system() as tx:
-                rows = await upkeep.sealed(tx, after)
-                for row in rows:
-                    if self._is_current(row["secret"]) and self._is_current(row["previous_secret"]):
-                        continue
-                    secret = self._again(row["secret"], row["id"])
-                    previous = self._again(row["previous_secret"], row["id"])
-                    await upkeep.reseal(tx, row["id"], secret or b"", previous)
-                    count += 1
-            if not rows:
-                break
-            after = rows[-1]["id"]
-        if count:
-            log.info("secrets_resealed", count=count, key=self._keyring.current)
-
-    def _is_current(self, sealed: bytes | None) -> bool:
-        return sealed is None or self._keyring.is_current(bytes(sealed))
-
-    def _again(self, sealed: bytes | None, owner: str) -> bytes | None:
-        if sealed is None:
-            return None
-        return self._keyring.seal(self._keyring.open(bytes(sealed), owner), owner)
-
-    async def reseal_at_start(self) -> None:
-        """After a start, for a keyring that got a new key; then rest."""
-        try:
-            await self.reseal()
-        except AppError as exc:
-            log.error("secrets_not_resealed", reason=str(exc))
-        await asyncio.Event().wait()

@@ -14,8 +14,8 @@ create table endpoints (
   rate_limit integer,                     -- deliveries a second
   ordering text not null default 'conversation',
   secret bytea not null,                  -- encrypted; see the keyring
-  previous_secret bytea,                  -- signs beside the new one until previous_until
-  previous_until timestamptz,
+  previous_secrets bytea[] not null default '{}',     -- newest first; each signs beside the
+  previous_until timestamptz[] not null default '{}', -- current one until its time
   failing_since timestamptz,              -- of the first failure after the last success
   last_success_at timestamptz,
   last_failure_at timestamptz,
@@ -71,11 +71,14 @@ create table notices (
   kind text not null,
   message text not null,
   webhook_id text,
-  mailed_at timestamptz,
+  mailed_at timestamptz,                  -- when nobody is left to be mailed
+  mailed_to text[] not null default '{}',
+  mail_tries integer not null default 0,
+  mail_due_at timestamptz not null default now(),
   created_at timestamptz not null default now()
 );
 create index on notices (account_id, id desc);
-create index on notices (created_at) where mailed_at is null;
+create index on notices (mail_due_at) where mailed_at is null;
 
 -- Who takes events in, and which processes are alive. Names no account.
 create table leases (

@@ -18,6 +18,7 @@ from libs.common.ids import new_id
 
 ERASED = 2_000  # rows in one go
 REPLAYED = 10_000  # deliveries in one call
+PAGE_BYTES = 400_000  # of responses in a page; a message on the bus holds 1 MiB
 
 
 def _delivery(row: dict[str, Any]) -> Delivery:
@@ -65,7 +66,23 @@ async def page(tx: Tx, account: str, wanted: ListDeliveries) -> Page[Delivery]:
         },
         wanted.limit,
     )
-    return Page(data=[_delivery(row) for row in rows], pagination=pagination)
+    return Page(data=_within([_delivery(row) for row in rows]), pagination=pagination)
+
+
+def _within(found: list[Delivery]) -> list[Delivery]:
+    """A page that fits into one message: where responses are many and long, later ones go."""
+    left = PAGE_BYTES
+    kept: list[Delivery] = []
+    for delivery in found:
+        left -= len(msgspec.json.encode(delivery))
+        if left < 0:
+            bare = [
+                msgspec.structs.replace(attempt, response_headers={}, response_body="")
+                for attempt in delivery.attempts
+            ]
+            delivery = msgspec.structs.replace(delivery, attempts=bare)
+        kept.append(delivery)
+    return kept
 
 
 async def add(tx: Tx, account: str, endpoint: str, event: str, event_id: str) -> str:
@@ -80,11 +97,21 @@ async def add(tx: Tx, account: str, endpoint: str, event: str, event_id: str) ->
 
 
 async def again(tx: Tx, account: str, id: str) -> None:
-    """Due now, from the start of the schedule. One that had ended waits for no other."""
+    """Due now, from the start of the schedule. One that had ended waits for no other.
+
+    What waits behind it in its conversation no longer waits for its old time.
+    """
     await tx.execute(
         "update deliveries set status = 'pending', tries = 0, due_at = now(), owner = null,"
         " key = case when finished_at is null then key else '' end, finished_at = null"
         " where account_id = %s and id = %s and status <> 'delivering'",
+        (account, id),
+    )
+    await tx.execute(
+        "update deliveries f set due_at = now() from deliveries d"
+        " where d.account_id = %s and d.id = %s and d.key <> '' and f.endpoint_id = d.endpoint_id"
+        " and f.key = d.key and f.key <> '' and f.seq > d.seq and f.finished_at is null"
+        " and f.status = 'pending'",
         (account, id),
     )
 
@@ -125,6 +152,7 @@ async def _add_missed(tx: Tx, account: str, endpoint: str, start: datetime, end:
         " from endpoints e join events v on v.account_id = e.account_id and v.name = any(e.events)"
         " and (e.chatbot_id is null or e.chatbot_id = v.chatbot_id)"
         " where e.account_id = %s and e.id = %s and not v.sample"
+        " and v.body <> ''"  # what was erased is not sent
         " and v.occurred_at >= greatest(%s, e.created_at) and v.occurred_at < %s"
         " and not exists (select from deliveries d"
         "   where d.endpoint_id = e.id and d.event_id = v.id)"

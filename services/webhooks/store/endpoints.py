@@ -21,6 +21,10 @@ _STATS = """
 """
 _SELECT = f"select e.*, s.* from endpoints e cross join lateral ({_STATS}) s"  # noqa: S608
 
+_HIDE = """deleted_at = now(), enabled = false, secret = '', headers = '{}',
+  previous_secrets = '{}', previous_until = '{}'"""
+_PREVIOUS = 5  # replaced secrets that may sign beside the current one
+
 
 def _endpoint(row: dict[str, Any]) -> WebhookEndpoint:
     return WebhookEndpoint(
@@ -85,6 +89,16 @@ async def insert(
     )
 
 
+async def brief(tx: Tx, account: str, id: str) -> dict[str, Any] | None:
+    """Whether it is enabled, and its chatbot; no statistics."""
+    cursor = await tx.execute(
+        "select enabled, chatbot_id from endpoints"
+        " where account_id = %s and id = %s and deleted_at is null",
+        (account, id),
+    )
+    return await cursor.fetchone()
+
+
 async def get(tx: Tx, account: str, id: str) -> WebhookEndpoint | None:
     cursor = await tx.execute(
         _SELECT + " where e.account_id = %s and e.id = %s and e.deleted_at is null", (account, id)
@@ -144,8 +158,7 @@ async def update(tx: Tx, account: str, changed: WebhookEndpoint) -> None:
 async def delete(tx: Tx, account: str, id: str) -> bool:
     """Hide it, and forget its secret; what belongs to it is removed bit by bit."""
     cursor = await tx.execute(
-        "update endpoints set deleted_at = now(), enabled = false, secret = '', headers = '{}',"
-        " previous_secret = null where account_id = %s and id = %s and deleted_at is null"
+        f"update endpoints set {_HIDE} where account_id = %s and id = %s and deleted_at is null"  # noqa: S608
         " returning id",
         (account, id),
     )
@@ -155,8 +168,7 @@ async def delete(tx: Tx, account: str, id: str) -> bool:
 async def delete_all(tx: Tx, account: str, chatbot: str | None) -> int:
     """Those of a chatbot, or of the whole account."""
     cursor = await tx.execute(
-        "update endpoints set deleted_at = now(), enabled = false, secret = '', headers = '{}',"
-        " previous_secret = null where account_id = %(account)s and deleted_at is null"
+        f"update endpoints set {_HIDE} where account_id = %(account)s and deleted_at is null"  # noqa: S608
         " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)",
         {"account": account, "chatbot": chatbot},
     )
@@ -166,18 +178,21 @@ async def delete_all(tx: Tx, account: str, chatbot: str | None) -> int:
 async def secret(tx: Tx, account: str, id: str) -> dict[str, Any] | None:
     """The sealed secret, and until when the one before it signs too. Locks the row."""
     cursor = await tx.execute(
-        "select secret, case when previous_until > now() then previous_until end as previous_until"
-        " from endpoints where account_id = %s and id = %s and deleted_at is null for update",
+        "select secret, case when previous_until[1] > now() then previous_until[1] end"
+        " as previous_until from endpoints where account_id = %s and id = %s and deleted_at is null for update",
         (account, id),
     )
     return await cursor.fetchone()
 
 
-async def rotate(
-    tx: Tx, account: str, id: str, new: bytes, previous: bytes, grace: timedelta
-) -> None:
+async def rotate(tx: Tx, account: str, id: str, new: bytes, grace: timedelta) -> None:
+    """The secret so far signs beside the new one for ``grace``; none at all ends earlier ones too."""
     await tx.execute(
-        "update endpoints set secret = %s, previous_secret = %s, previous_until = now() + %s"
-        " where account_id = %s and id = %s",
-        (new, previous, grace, account, id),
+        "update endpoints set secret = %(new)s,"
+        " previous_secrets = case when %(grace)s > interval '0'"
+        "   then (secret || previous_secrets)[1:%(most)s] else '{}' end,"
+        " previous_until = case when %(grace)s > interval '0'"
+        "   then (now() + %(grace)s || previous_until)[1:%(most)s] else '{}' end"
+        " where account_id = %(account)s and id = %(id)s",
+        {"new": new, "grace": grace, "most": _PREVIOUS, "account": account, "id": id},
     )

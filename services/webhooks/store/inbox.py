@@ -65,8 +65,8 @@ async def add(tx: Tx, found: Sequence[events.Event], *, sample: bool = False) ->
     return {row["id"] for row in await cursor.fetchall()}
 
 
-async def fan_out(tx: Tx, found: Sequence[events.Event]) -> int:
-    """Make the deliveries of new events, in their order. Returns how many.
+async def fan_out(tx: Tx, found: Sequence[events.Event]) -> set[str]:
+    """Make the deliveries of new events, in their order. Returns the endpoints that get some.
 
     What has to wait for an earlier delivery of its conversation is due when that one is.
     """
@@ -84,7 +84,7 @@ async def fan_out(tx: Tx, found: Sequence[events.Event]) -> int:
     )
     matches = await cursor.fetchall()
     if not matches:
-        return 0
+        return set()
     chosen = [(found[m["n"] - 1], m["id"], m["ordering"]) for m in matches]
     await tx.execute(
         "insert into deliveries (id, account_id, endpoint_id, event_id, event, key, due_at)"
@@ -104,7 +104,7 @@ async def fan_out(tx: Tx, found: Sequence[events.Event]) -> int:
             [event.key if ordering == "conversation" else "" for event, _, ordering in chosen],
         ),
     )
-    return len(chosen)
+    return {endpoint for _, endpoint, _ in chosen}
 
 
 async def seen(tx: Tx, ids: Sequence[str]) -> list[str]:

@@ -28,13 +28,28 @@ async def page(tx: Tx, account: str, wanted: Listing) -> Page[Notice]:
 
 
 async def unmailed(tx: Tx) -> list[dict[str, Any]]:
-    """Recent notices that nobody was mailed."""
+    """Recent notices that are due to be mailed to somebody."""
     cursor = await tx.execute(
-        "select id, account_id, message from notices where mailed_at is null"
-        " and created_at > now() - interval '2 days' order by created_at limit 10"
+        "select id, account_id, message, mailed_to, mail_tries from notices"
+        " where mailed_at is null and mail_due_at <= now()"
+        " and created_at > now() - interval '2 days' order by mail_due_at limit 20"
     )
     return await cursor.fetchall()
 
 
-async def mailed(tx: Tx, ids: list[str]) -> None:
-    await tx.execute("update notices set mailed_at = now() where id = any(%s)", (ids,))
+async def mailed_to(tx: Tx, id: str, address: str) -> None:
+    await tx.execute(
+        "update notices set mailed_to = array_append(mailed_to, %s) where id = %s", (address, id)
+    )
+
+
+async def mailed(tx: Tx, id: str) -> None:
+    await tx.execute("update notices set mailed_at = now() where id = %s", (id,))
+
+
+async def mail_later(tx: Tx, id: str, seconds: float) -> None:
+    await tx.execute(
+        "update notices set mail_tries = mail_tries + 1,"
+        " mail_due_at = now() + %s * interval '1 second' where id = %s",
+        (seconds, id),
+    )

@@ -24,10 +24,10 @@ class Busy(msgspec.Struct, frozen=True):
     """An endpoint that has something unfinished."""
 
     id: str
+    account_id: str
     url: str
     headers: dict[str, str]
-    secret: bytes
-    previous_secret: bytes | None
+    secrets: tuple[bytes, ...]  # sealed: the current one, then those that still sign beside it
     rate_limit: int | None
 
 
@@ -39,8 +39,8 @@ class Claimed(msgspec.Struct, frozen=True):
     event: str
     key: str
     tries: int
-    body: bytes
-    occurred_at: datetime
+    body: bytes  # empty when the event is gone
+    occurred_at: datetime | None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -50,13 +50,15 @@ class Outcome(msgspec.Struct, frozen=True):
     endpoint: str
     seq: int
     key: str
-    status: str  # succeeded | failed | pending
+    status: str  # succeeded | failed | pending | cancelled
     attempt: str  # JSON, for the log
     ms: int
     wait: float | None = None
     gone: bool = False  # 410: the endpoint wants no more
 
 
+# Endpoints with something unfinished are found by jumping along the index, one probe each,
+# however much each has; then the named ones, and for all whether something is due.
 _BUSY = """
 with recursive found as (
   (select endpoint_id from deliveries where finished_at is null and endpoint_id > %(after)s
@@ -66,31 +68,43 @@ with recursive found as (
           where d.finished_at is null and d.endpoint_id > f.endpoint_id
           order by d.endpoint_id limit 1)
   from found f where f.endpoint_id is not null
-)
-select e.id, e.url, e.headers, e.secret, e.rate_limit,
-  case when e.previous_until > now() then e.previous_secret end as previous_secret
-from (select endpoint_id from found where endpoint_id is not null limit %(limit)s) f
-join endpoints e on e.id = f.endpoint_id
-where e.enabled and e.deleted_at is null
+),
+looked as (select endpoint_id from found where endpoint_id is not null limit %(limit)s)
+select l.endpoint_id, l.named, e.id, e.account_id, e.url, e.headers, e.rate_limit,
+  array[e.secret] || array(
+    select p.secret from unnest(e.previous_secrets, e.previous_until)
+    with ordinality as p (secret, until, n) where p.until > now() order by p.n) as secrets
+from (
+  select endpoint_id, false as named from looked
+  union all select n, true from unnest(%(named)s::text[]) as n
+) l
+left join endpoints e on e.id = l.endpoint_id and e.enabled and e.deleted_at is null
   and exists (select from deliveries d where d.endpoint_id = e.id and d.finished_at is null
               and d.due_at <= now())
 """
 
 
-async def busy(tx: Tx, after: str) -> list[Busy]:
-    """Endpoints with something due, by id, from ``after`` on."""
-    cursor = await tx.execute(_BUSY, {"after": after, "limit": ENDPOINTS})
-    return [
-        Busy(
+async def busy(tx: Tx, after: str, named: Sequence[str] = ()) -> tuple[dict[str, Busy], str]:
+    """Endpoints with something due: of those after ``after`` by id, and of the named ones.
+
+    Also where to look on, "" at the end.
+    """
+    cursor = await tx.execute(_BUSY, {"after": after, "limit": ENDPOINTS, "named": list(named)})
+    rows = await cursor.fetchall()
+    looked = [row["endpoint_id"] for row in rows if not row["named"]]
+    found = {
+        row["id"]: Busy(
             id=row["id"],
+            account_id=row["account_id"],
             url=row["url"],
             headers=row["headers"],
-            secret=bytes(row["secret"]),
-            previous_secret=bytes(row["previous_secret"]) if row["previous_secret"] else None,
+            secrets=tuple(bytes(secret) for secret in row["secrets"]),
             rate_limit=row["rate_limit"],
         )
-        for row in await cursor.fetchall()
-    ]
+        for row in rows
+        if row["id"] is not None
+    }
+    return found, max(looked) if len(looked) == ENDPOINTS else ""
 
 
 async def tokens(tx: Tx, endpoints: Sequence[str]) -> dict[str, int]:
@@ -174,9 +188,9 @@ async def heads(
 
 
 async def followers(
-    tx: Tx, owner: str, of: Sequence[Claimed], lease: float = LEASE
+    tx: Tx, owner: str, of: Sequence[Claimed], chain: int = CHAIN, lease: float = LEASE
 ) -> list[Claimed]:
-    """Claim what comes next in the conversations of claimed heads."""
+    """Claim what comes next in the conversations of claimed heads, up to ``chain`` in each."""
     ordered = [head for head in of if head.key]
     if not ordered:
         return []
@@ -187,7 +201,7 @@ async def followers(
             "ids": [head.endpoint_id for head in ordered],
             "keys": [head.key for head in ordered],
             "seqs": [head.seq for head in ordered],
-            "chain": CHAIN,
+            "chain": chain,
             "owner": owner,
             "lease": timedelta(seconds=lease),
         },
@@ -228,7 +242,7 @@ async def settle(tx: Tx, owner: str, outcomes: Sequence[Outcome]) -> None:
 
 async def _mark(tx: Tx, outcomes: Sequence[Outcome]) -> None:
     good = {o.endpoint for o in outcomes if o.status == "succeeded"}
-    bad = {o.endpoint for o in outcomes if o.status != "succeeded"}
+    bad = {o.endpoint for o in outcomes if o.status in {"failed", "pending"}}
     endpoints = sorted(good | bad)
     await tx.execute(
         "update endpoints e set"

@@ -82,16 +82,16 @@ async def prune(tx: Tx, keep: timedelta, longest: timedelta) -> int:
 async def sealed(tx: Tx, after: str) -> list[dict[str, Any]]:
     """Secrets as they are stored, a page by endpoint id, held until the transaction ends."""
     cursor = await tx.execute(
-        "select id, secret, previous_secret from endpoints where id > %s and deleted_at is null"
+        "select id, secret, previous_secrets from endpoints where id > %s and deleted_at is null"
         " order by id limit 100 for update",
         (after,),
     )
     return await cursor.fetchall()
 
 
-async def reseal(tx: Tx, id: str, secret: bytes, previous: bytes | None) -> None:
+async def reseal(tx: Tx, id: str, secret: bytes, previous: list[bytes]) -> None:
     await tx.execute(
-        "update endpoints set secret = %s, previous_secret = %s where id = %s",
+        "update endpoints set secret = %s, previous_secrets = %s::bytea[] where id = %s",
         (secret, previous, id),
     )
 
@@ -99,8 +99,12 @@ async def reseal(tx: Tx, id: str, secret: bytes, previous: bytes | None) -> None
 async def forget_previous(tx: Tx) -> None:
     """A secret that was replaced goes when its time is over."""
     await tx.execute(
-        "update endpoints set previous_secret = null, previous_until = null"
-        " where previous_until < now()"
+        "update endpoints e set"
+        " previous_secrets = array(select p.s from unnest(e.previous_secrets, e.previous_until)"
+        "   with ordinality as p (s, t, n) where p.t > now() order by p.n),"
+        " previous_until = array(select t from unnest(e.previous_until)"
+        "   with ordinality as p (t, n) where p.t > now() order by p.n)"
+        " where now() > any (e.previous_until)"
     )
 
 

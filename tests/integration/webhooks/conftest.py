@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import email.policy
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiosmtpd.smtp import SMTP
 
 from libs.common import calls, events
 from libs.common.bus import Bus
@@ -163,14 +166,14 @@ async def start(servers: Servers, database: Callable[[str], TestDatabase]) -> As
             service = await build(Settings(**wanted), stack)
             await stack.enter_async_context(tasks_of(service))
             if not made:
-                made.append(await _callers(stack, servers, url))
+                made.append(await callers(stack, servers, url))
             made[0].drain = service.drain
             return made[0]
 
         yield begin
 
 
-async def _callers(stack: AsyncExitStack, servers: Servers, url: str) -> Webhooks:
+async def callers(stack: AsyncExitStack, servers: Servers, url: str) -> Webhooks:
     bus = await stack.enter_async_context(
         Bus.open(CommonSettings(NATS_URL=servers.nats_url), "test")  # pyright: ignore[reportCallIssue]
     )
@@ -211,37 +214,42 @@ async def webhooks(start: Start) -> Webhooks:
 
 
 class Smtp:
-    """A mail server that takes everything and keeps it."""
+    """A mail server that keeps what it takes; ``refuses`` says what it answers to some addresses."""
 
     def __init__(self) -> None:
-        self.mails: list[str] = []
+        self.mails: list[tuple[str, str]] = []  # to, text
+        self.refuses: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
         self.url = ""
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 here\r\n")
-        while line := await reader.readline():
-            verb = line[:4].upper()
-            if verb == b"DATA":
-                writer.write(b"354 go on\r\n")
-                body = await reader.readuntil(b"\r\n.\r\n")
-                self.mails.append(body.decode())
-            writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
-            if verb == b"QUIT":
-                break
-        writer.close()
+    async def handle_RCPT(  # noqa: N802  # named by aiosmtpd
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        self.asked[address] += 1
+        if address in self.refuses:
+            return self.refuses[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
-    async def wait(self) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        text = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        self.mails.append((envelope.rcpt_tos[0], text.get_content()))
+        return "250 taken"
+
+    async def wait(self, count: int) -> list[tuple[str, str]]:
         end = time.monotonic() + PATIENCE
-        while not self.mails:
-            assert time.monotonic() < end, "no mail came"
+        while len(self.mails) < count:
+            assert time.monotonic() < end, f"{len(self.mails)} of {count} mails came"
             await asyncio.sleep(0.02)
-        return self.mails[0]
+        return self.mails
 
 
 @pytest.fixture
 async def smtp() -> AsyncIterator[Smtp]:
     smtp = Smtp()
-    server = await asyncio.start_server(smtp.connected, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(smtp, enable_SMTPUTF8=True), "127.0.0.1", 0
+    )
     smtp.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield smtp
     server.close()

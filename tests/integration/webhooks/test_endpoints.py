@@ -15,6 +15,7 @@ from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.errors import AppError
 from libs.common.ids import new_id
+from services.webhooks import mail
 from tests.integration.webhooks.conftest import KEY, Receiver, Webhooks
 
 STRANGER = Context(account="acc_stranger")
@@ -160,9 +161,10 @@ async def test_gone_disables_with_a_notice_and_enabling_starts_anew(
     assert [json.loads(r.body)["data"]["message"] for r in requests[1:]] == ["Hello", "missed"]
 
 
-async def test_an_endpoint_that_fails_for_days_is_disabled_and_its_owners_are_told(
-    start: Any, receiver: Receiver, smtp: Any
+async def test_an_endpoint_that_fails_for_days_is_disabled_and_each_owner_is_told_once(
+    start: Any, receiver: Receiver, smtp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mail, "FIRST_PAUSE", 0.1)
     webhooks = await start(
         webhook_upkeep_seconds=0.1,
         webhook_disable_after_hours=0.0001,
@@ -171,7 +173,14 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_and_its_owners_are_to
     )
 
     async def owners(_: Context, __: calls.Owners) -> calls.OwnerAddresses:
-        return calls.OwnerAddresses(emails=["ada@example.com"])
+        return calls.OwnerAddresses(
+            emails=["ada@example.com", "gone@example.com", "busy@example.com"]
+        )
+
+    smtp.refuses = {
+        "gone@example.com": "550 No such user",
+        "busy@example.com": "451 Come again later",
+    }
 
     await webhooks.bus.serve(calls.ACCOUNT_OWNERS, owners)
     receiver.answers["/hook"] = _answers(500)
@@ -182,9 +191,15 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_and_its_owners_are_to
 
     endpoint = await webhooks.call(calls.WEBHOOK_GET, calls.ById(id=made.id))
     assert (endpoint.enabled, endpoint.disabled_reason) == (False, "failing")
-    mail = await smtp.wait()
-    assert "To: ada@example.com" in mail
-    assert receiver.url in mail
+    await smtp.wait(1)
+    while smtp.asked["busy@example.com"] < 2:
+        await asyncio.sleep(0.02)
+    del smtp.refuses["busy@example.com"]
+    mails = await smtp.wait(2)
+    await asyncio.sleep(0.5)
+    assert [to for to, _ in mails] == ["ada@example.com", "busy@example.com"]
+    assert all(receiver.url in text for _, text in mails)
+    assert (smtp.asked["ada@example.com"], smtp.asked["gone@example.com"]) == (1, 1)
 
 
 async def test_a_delivery_is_sent_again_on_request(webhooks: Webhooks, receiver: Receiver) -> None:

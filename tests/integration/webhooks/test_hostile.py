@@ -138,14 +138,38 @@ async def test_headers_without_end_are_a_failure(serve: Serve) -> None:
     assert not answer.succeeded
 
 
-async def test_a_certificate_that_nobody_signed_is_refused(serve: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("certificate", "error"),
+    [
+        ("good", None),
+        ("expired", "The certificate is not valid."),
+        ("of another host", "The certificate is not valid."),
+        ("signed by nobody", "The certificate is not valid."),
+    ],
+)
+async def test_only_a_valid_certificate_is_taken(
+    serve: Serve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    certificate: str,
+    error: str | None,
+) -> None:
     async def fine(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    answer = await _post(await serve(fine, _self_signed(tmp_path)))
+    authority = _Authority()
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    signer = _Authority() if certificate == "signed by nobody" else authority
+    tls = signer.server(
+        tmp_path,
+        name="other.example" if certificate == "of another host" else "localhost",
+        days=-1 if certificate == "expired" else 1,
+    )
 
-    assert answer.attempt.status is None
-    assert answer.attempt.error == "The certificate is not valid."
+    answer = await _post(await serve(fine, tls), timeout=5)
+
+    assert (answer.attempt.status, answer.attempt.error) == (None if error else 200, error)
 
 
 @pytest.mark.parametrize(
@@ -177,12 +201,12 @@ async def test_a_name_that_turns_private_after_the_check_is_refused_at_the_conne
     answers = ["93.184.215.14", "127.0.0.1"]
     asked = []
 
-    async def flips(host: str, *args: object, **kwargs: object) -> list[object]:
+    def flips(host: str, *args: object, **kwargs: object) -> list[object]:
         asked.append(host)
         address = answers.pop(0) if len(answers) > 1 else answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", flips)
+    monkeypatch.setattr(socket, "getaddrinfo", flips)
     url = f"http://rebind.example:{port}/hook"
     await targets.check(url)
     async with Sender.open(targets, timeout=3) as sender:
@@ -217,26 +241,46 @@ async def test_odd_bytes_in_a_response_can_be_kept(receiver: Receiver) -> None:
     assert answer.attempt.response_body.endswith(" ok")
 
 
-def _self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, encoding = folder / "both.pem", serialization.Encoding.PEM
-    pem.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(encoding)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context
+class _Authority:
+    """Signs certificates, for the length of a test."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tests")])
+        own = self._certificate(self._name, self._key, days=1)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.pem = own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def server(self, folder: Path, *, name: str, days: int) -> ssl.SSLContext:
+        """A server's side of TLS; its certificate ends after ``days``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._certificate(subject, key, days=days).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False
+        )
+        pem = folder / "server.pem"
+        pem.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        return context
+
+    def _certificate(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=3))
+            .not_valid_after(now + timedelta(days=days))
+        )

@@ -7,9 +7,11 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from libs.common import calls, events
+from services.webhooks.store import deliveries, inbox, queue
 from tests.conftest import Servers
 from tests.integration.webhooks.conftest import Receiver, Webhooks
 
@@ -80,6 +82,23 @@ async def test_an_endpoint_that_hangs_does_not_hold_the_others(
 
     assert time.monotonic() - started < 8.0
     assert len(receiver.at("/hangs")) <= 4
+
+
+async def test_many_endpoints_that_wait_do_not_hide_one_that_is_due(
+    webhooks: Webhooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "ENDPOINTS", 3)
+    waiting = [await webhooks.endpoint(f"{receiver.url}/waits") for _ in range(8)]
+    last = await webhooks.endpoint(receiver.url + "/hook")
+    async with webhooks.db.system() as tx:
+        for endpoint in waiting:
+            await deliveries.add(tx, webhooks.context.account, endpoint.id, "new_message", "evt_x")
+        await tx.execute("update deliveries set due_at = now() + interval '1 hour'")
+        event = webhooks.event()
+        await inbox.add(tx, [event])
+        await deliveries.add(tx, webhooks.context.account, last.id, event.name, event.id)
+
+    await receiver.wait(1)
 
 
 async def test_a_rate_limit_holds_over_replicas(start: Any, receiver: Receiver) -> None:
