@@ -13,6 +13,7 @@ from libs.common.calls import (
     CreateWebhook,
     Erase,
     Erased,
+    ForgetConversations,
     ListWebhooks,
     Page,
     RotateSecret,
@@ -143,6 +144,13 @@ class Endpoints:
         async with self._db.transaction(context.account) as tx:
             await store.delete_all(tx, context.account, request.chatbot_id)
             remaining = await deliveries.erase(tx, context.account, request.chatbot_id)
+        return Erased(done=remaining == 0, remaining=remaining)
+
+    async def forget(self, context: Context, request: ForgetConversations) -> Erased:
+        """The same for some conversations."""
+        ids = request.conversation_ids
+        async with self._db.transaction(context.account) as tx:
+            remaining = await deliveries.erase(tx, context.account, None, ids)
         return Erased(done=remaining == 0, remaining=remaining)
 
     async def _check_chatbot(self, context: Context, chatbot: str | None) -> None:
