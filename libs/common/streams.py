@@ -10,7 +10,9 @@ import nats.js.errors
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
+from libs.common.bus import Bus
 from libs.common.errors import Unavailable
+from libs.common.telemetry import log
 
 DAY = 86_400.0  # seconds
 
@@ -107,3 +109,20 @@ async def _ensure(js: JetStreamContext, name: str, replicas: int) -> None:
             if isinstance(exc, nats.js.errors.APIError) and exc.code not in (None, 503):
                 raise Unavailable(f"Stream {name} can't be made: {exc.description}") from exc
             await asyncio.sleep(0.2)
+
+
+async def keep(bus: Bus, *names: str) -> None:
+    """Make streams anew after a server lost them, until cancelled.
+
+    One in memory is gone when its only server restarts; what is sent meanwhile isn't recorded.
+    """
+    reconnects = bus.client.stats["reconnects"]
+    while True:
+        await asyncio.sleep(0.5)
+        if bus.connected and bus.client.stats["reconnects"] != reconnects:
+            reconnects = bus.client.stats["reconnects"]
+            try:
+                await ensure(bus.js, *names)
+            except (Unavailable, TimeoutError) as exc:
+                log.warning("streams_not_made", reason=str(exc))
+                reconnects = -1  # again

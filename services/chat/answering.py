@@ -9,8 +9,11 @@ was shown another starts over, else the answer ends with an error frame that say
 import asyncio
 import random
 import time
-from collections import defaultdict
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from itertools import count, takewhile
 
 from libs.common import streams
 from libs.common.bus import Bus
@@ -21,13 +24,15 @@ from libs.common.ids import new_id
 from libs.common.telemetry import log, span
 from services.chat import metrics
 from services.chat.answerers.port import AnswerFailed
+from services.chat.ends import Ends, LostLease
 from services.chat.sheet import Sheet
 from services.chat.store import answers
 from services.chat.store.answers import AnswerRow
-from services.chat.writing import ConversationGone, LostLease, Writer
+from services.chat.writing import ConversationGone, Writer
 
 SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
 RENEW_INTERVAL = 0.8  # seconds; leases last 3
+SWEPT = 50  # answers taken at once
 SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
 LONGEST = 150.0  # seconds an answer may take
 MAX_ATTEMPTS = 4
@@ -36,18 +41,27 @@ FINISH_TIMEOUT = 45.0  # seconds to store the end while the database is away
 
 class Runner:
     def __init__(
-        self, db: Database, bus: Bus, writer: Writer, *, slots: int, slots_an_account: int
+        self,
+        db: Database,
+        bus: Bus,
+        writer: Writer,
+        ends: Ends,
+        *,
+        slots: int,
+        slots_an_account: int,
     ) -> None:
         self._db = db
         self._bus = bus
         self._writer = writer
+        self._ends = ends
         self._slots = slots
-        self._account_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(slots_an_account)
-        )
+        self._slots_an_account = slots_an_account
+        self._by_account: Counter[str] = Counter()
         self._owner = new_id("job")
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._writing: set[str] = set()  # those of them that can be broken off
         self._stop: set[str] = set()
+        self._lost: set[str] = set()
         self._wanted: asyncio.Queue[str] = asyncio.Queue(10_000)
         self._wake = asyncio.Event()
         self._draining = False
@@ -71,29 +85,53 @@ class Runner:
         while True:
             free = self._slots - len(self._running)
             if free > 0 and not self._draining:
-                await self._claim(min(free, 50))
+                await self._claim(min(free, SWEPT))
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_INTERVAL * random.uniform(0.8, 1.2)):
                     await self._wake.wait()
             self._wake.clear()
 
     async def _claim(self, limit: int, only: str | None = None) -> None:
+        """Take some answers; those beyond an account's share are left to others, or for later."""
+        most = self._slots_an_account
+        busy = [account for account, count in self._by_account.items() if count >= most]
         try:
             async with self._db.system() as tx:
-                claimed = await answers.claim(tx, self._owner, limit, only)
+                claimed = await answers.claim(tx, self._owner, limit, only=only, busy=busy)
+                over = self._over(claimed)
+                if over:
+                    await answers.release(tx, self._owner, [answer.id for answer in over])
         except AppError as exc:
             log.warning("answers_not_claimed", reason=exc.message)
             return
         for answer in claimed:
-            if answer.id not in self._running:
-                task = asyncio.create_task(self._run(answer), name=answer.id)
-                self._running[answer.id] = task
-                metrics.RUNNING.set(len(self._running))
-                task.add_done_callback(lambda _, id=answer.id: self._done(id))
+            if answer not in over and answer.id not in self._running:
+                self._begin(answer)
 
-    def _done(self, answer: str) -> None:
-        self._running.pop(answer, None)
-        self._stop.discard(answer)
+    def _over(self, claimed: list[AnswerRow]) -> list[AnswerRow]:
+        """Those beyond what one account may have at once."""
+        counts = Counter(self._by_account)
+        over: list[AnswerRow] = []
+        for answer in claimed:
+            counts[answer.account_id] += 1
+            if counts[answer.account_id] > self._slots_an_account:
+                over.append(answer)
+        return over
+
+    def _begin(self, answer: AnswerRow) -> None:
+        self._by_account[answer.account_id] += 1
+        task = asyncio.create_task(self._run(answer), name=answer.id)
+        self._running[answer.id] = task
+        metrics.RUNNING.set(len(self._running))
+        task.add_done_callback(lambda _: self._done(answer))
+
+    def _done(self, answer: AnswerRow) -> None:
+        self._running.pop(answer.id, None)
+        for those in (self._writing, self._stop, self._lost):
+            those.discard(answer.id)
+        self._by_account[answer.account_id] -= 1
+        if not self._by_account[answer.account_id]:
+            del self._by_account[answer.account_id]
         metrics.RUNNING.set(len(self._running))
         self._wake.set()  # the next question of this conversation may wait
 
@@ -112,12 +150,22 @@ class Runner:
             except AppError as exc:
                 log.warning("leases_not_renewed", reason=exc.message)
                 continue
-            self._stop.update(id for id, asked in held.items() if asked)
+            for id in running:
+                if id not in held:
+                    self._interrupt(id, self._lost)
+                elif held[id]:
+                    self.stop(id)
 
     def stop(self, answer: str) -> None:
         """End an answer early, if it is written here."""
-        if answer in self._running:
-            self._stop.add(answer)
+        self._interrupt(answer, self._stop)
+
+    def _interrupt(self, answer: str, reason: set[str]) -> None:
+        """Break off the writing, wherever it waits; what is being ended already ends."""
+        if answer in self._writing:
+            self._writing.discard(answer)
+            reason.add(answer)
+            self._running[answer].cancel()
 
     async def drain(self, grace: float) -> None:
         """Take no more, finish what runs, give back what was not begun."""
@@ -134,16 +182,23 @@ class Runner:
     # -- writing -----------------------------------------------------------------------------
 
     async def _run(self, answer: AnswerRow) -> None:
-        sheet = Sheet(self._bus, answer.id, answer.conversation_id)
+        waited = (datetime.now(UTC) - answer.created_at).total_seconds()
+        sheet = Sheet(self._bus, answer.id, answer.conversation_id, waited=max(waited, 0.0))
         try:
-            async with self._account_slots[answer.account_id], asyncio.timeout(LONGEST):
+            async with asyncio.timeout(LONGEST):
                 with span("chat.answer"):
                     await self._answer(answer, sheet)
         except (LostLease, ConversationGone) as exc:
             log.info("answer_left", answer=answer.id, reason=type(exc).__name__)
         except asyncio.CancelledError:
-            await self._give_up(answer, sheet)
-            raise
+            if answer.id in self._lost:
+                log.warning("answer_lost", answer=answer.id)
+            elif answer.id in self._stop:
+                with suppress(LostLease, AppError):
+                    await self._until_stored(self._ends.stopped, answer, sheet, self._owner)
+            else:
+                await self._give_up(answer, sheet)
+                raise
         except AnswerFailed as exc:
             await self._fail(answer, sheet, exc.code, str(exc))
         except TimeoutError:
@@ -164,18 +219,17 @@ class Runner:
             if answer.attempts > MAX_ATTEMPTS:
                 raise AnswerFailed("interrupted", "The answer failed too often; please ask again.")
         if answer.stop_requested:
-            self._stop.add(answer.id)
+            await self._until_stored(self._ends.stopped, answer, sheet, self._owner)
+            return
         saved = time.monotonic()
-        writing = self._writer.write(answer, sheet)
-        async for _ in writing:
-            if answer.id in self._stop:
-                await writing.aclose()
-                await self._writer.stopped(answer, sheet, self._owner)
-                return
-            if time.monotonic() - saved > SAVE_INTERVAL:
-                saved = time.monotonic()
-                await self._save(answer, sheet)
-        await self._finish(answer, sheet)
+        self._writing.add(answer.id)
+        async with aclosing(self._writer.write(answer, sheet)) as writing:
+            async for _ in writing:
+                if time.monotonic() - saved > SAVE_INTERVAL:
+                    saved = time.monotonic()
+                    await self._save(answer, sheet)
+        self._writing.discard(answer.id)
+        await self._until_stored(self._ends.finish, answer, sheet, self._owner)
 
     async def _shown(self, answer: AnswerRow) -> list[str]:
         """Every frame that a reader may have seen of an answer whose writer died."""
@@ -186,7 +240,7 @@ class Runner:
                 shown.setdefault(frame.n, frame.data.decode())
         except AppError as exc:
             log.warning("frames_not_replayed", answer=answer.id, reason=exc.message)
-        return [shown[n] for n in range(1, len(shown) + 1) if n in shown]
+        return [shown[n] for n in takewhile(shown.__contains__, count(1))]
 
     async def _save(self, answer: AnswerRow, sheet: Sheet) -> None:
         try:
@@ -195,36 +249,30 @@ class Runner:
         except AppError as exc:
             log.warning("answer_not_saved", answer=answer.id, reason=exc.message)
 
-    async def _finish(self, answer: AnswerRow, sheet: Sheet) -> None:
+    async def _until_stored(self, end: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Store the end, however long the database is away (within reason)."""
-        end = time.monotonic() + FINISH_TIMEOUT
+        until = time.monotonic() + FINISH_TIMEOUT
         while True:
             try:
-                await self._writer.finish(answer, sheet, self._owner)
+                await end(*arguments)
                 return
             except AppError as exc:
-                if exc.wire_status != 503 or time.monotonic() > end:
+                if exc.wire_status != 503 or time.monotonic() > until:
                     raise
+                log.warning("answer_not_ended", reason=exc.message)
                 await asyncio.sleep(random.uniform(0.2, 0.5))
 
     async def _fail(self, answer: AnswerRow, sheet: Sheet, code: str, message: str) -> None:
         log.warning("answer_failed", answer=answer.id, code=code, shown=len(sheet.frames))
-        end = time.monotonic() + FINISH_TIMEOUT
-        while time.monotonic() < end:
-            try:
-                await self._writer.failed(answer, sheet, self._owner, code, message)
-                return
-            except LostLease:
-                return
-            except AppError as exc:
-                log.warning("answer_not_ended", answer=answer.id, reason=exc.message)
-                await asyncio.sleep(random.uniform(0.2, 0.5))
+        self._writing.discard(answer.id)
+        with suppress(LostLease, AppError):
+            await self._until_stored(self._ends.failed, answer, sheet, self._owner, code, message)
 
     async def _give_up(self, answer: AnswerRow, sheet: Sheet) -> None:
         """We are stopping: what was shown ends here, the rest is another's to start."""
-        with suppress(AppError):
+        with suppress(AppError, LostLease):
             if sheet.frames:
-                await self._writer.failed(
+                await self._ends.failed(
                     answer, sheet, self._owner, "interrupted", "The answer was interrupted."
                 )
                 return

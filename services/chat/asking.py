@@ -12,7 +12,7 @@ from libs.common.envelope import Context
 from libs.common.errors import Forbidden
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
-from services.chat import escalation, hours, metrics, texts, words
+from services.chat import escalation, hours, metrics, smalltalk, texts, words
 from services.chat.answering import Runner
 from services.chat.errors import NoChatbot, NoConversation
 from services.chat.live import Watchers
@@ -165,7 +165,7 @@ class Asking:
         if talk.public.status == "escalated":
             told = talk.waiting_told or talk.human
             text = "" if told else _waiting(chatbot, language, now)
-        elif chatbot.handoff.enabled and words.wants_person(request.message):
+        elif chatbot.handoff.enabled and _wants_person(talk, request.message):
             recent = await conversations.recent_messages(
                 tx, account, talk.public.id, "msg_\uffff", escalation.SUMMARY_MESSAGES
             )
@@ -227,11 +227,15 @@ def _visitor(context: Context, request: Ask) -> str | None:
     return context.actor.id
 
 
+def _wants_person(talk: ConversationRow, message: str) -> bool:
+    """By their words, or by a yes to the offer that an unanswered question ends with."""
+    return words.wants_person(message) or (talk.floor_misses > 0 and smalltalk.is_yes(message))
+
+
 def _waiting(chatbot: Chatbot, language: str, now: datetime) -> str:
-    told = texts.text(texts.WAITING, language)
     if hours.are_open(chatbot.handoff, now):
-        return told
-    return f"{told} {hours.closed(chatbot.handoff, language)}"
+        return texts.text(texts.WAITING, language)
+    return hours.closed(chatbot.handoff, language)
 
 
 def _reply(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from libs.common.calls import Handoff
+from libs.common.calls import Handoff, OpenHours
 from services.chat import texts
 from services.chat.errors import BadTimezone
 
@@ -21,19 +21,24 @@ def are_open(handoff: Handoff, now: datetime) -> bool:
     if not handoff.business_hours:
         return True
     local = now.astimezone(ZoneInfo(handoff.timezone))
-    clock = local.strftime("%H:%M")
-    return any(
-        hours.day == local.isoweekday() and hours.open <= clock < hours.close
-        for hours in handoff.business_hours
-    )
+    day, clock = local.isoweekday(), local.strftime("%H:%M")
+    return any(_within(hours, day, clock) for hours in handoff.business_hours)
+
+
+def _within(hours: OpenHours, day: int, clock: str) -> bool:
+    """A stretch that closes no later than it opens goes on past midnight."""
+    if hours.open < hours.close:
+        return day == hours.day and hours.open <= clock < hours.close
+    if day == hours.day:
+        return clock >= hours.open
+    return day == hours.day % 7 + 1 and clock < hours.close
 
 
 def notice(handoff: Handoff, language: str, now: datetime) -> str:
     """What a visitor is told who is passed on to people now."""
-    told = texts.text(texts.HANDED_OVER, language)
     if are_open(handoff, now):
-        return told
-    return f"{told} {closed(handoff, language)}"
+        return texts.text(texts.HANDED_OVER, language)
+    return closed(handoff, language)
 
 
 def closed(handoff: Handoff, language: str) -> str:

@@ -2,13 +2,23 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from libs.common import events
 from libs.common.bus import Bus
-from libs.common.calls import KNOWLEDGE_ERASE, WEBHOOKS_ERASE, Erase
+from libs.common.calls import (
+    EVENTS_SEEN,
+    KNOWLEDGE_ERASE,
+    WEBHOOKS_ERASE,
+    WEBHOOKS_FORGET,
+    Erase,
+    EventIds,
+    ForgetConversations,
+)
 from libs.common.db import Database
 from libs.common.envelope import Context
 from libs.common.errors import AppError
+from libs.common.ids import new_id
 from libs.common.outbox import Outbox
 from libs.common.telemetry import log
 from services.chat.store import chatbots, conversations, live
@@ -62,25 +72,24 @@ class Jobs:
             await live.job_progress(tx, job.account_id, job.id, 0, again_in=pause)
 
     async def _step(self, job: DueJob) -> None:
-        if job.kind == "delete_chatbot":
-            await self._delete_chatbot(job)
-        else:
-            async with self._db.transaction(job.account_id) as tx:
-                await chatbots.remove_visitor(tx, job.account_id, job.target)
-                await live.end_job(tx, job.account_id, job.id)
+        steps = {"delete_chatbot": self._delete_chatbot, "delete_visitor": self._delete_visitor}
+        await steps.get(job.kind, self._forget_elsewhere)(job)
+
+    async def _again(self, job: DueJob, progress: float) -> None:
+        async with self._db.transaction(job.account_id) as tx:
+            await live.job_progress(tx, job.account_id, job.id, progress, again_in=AGAIN)
 
     async def _delete_chatbot(self, job: DueJob) -> None:
         """The others' share first; each says when nothing is left."""
         context = Context.system(job.account_id)
+        subject = f"events.{job.account_id}.{job.target}.%"
+        if not await self._taken_in(job.account_id, subject=subject):
+            return await self._again(job, 0.1)
         asked = Erase(chatbot_id=job.target, job_id=job.id)
         for done, call in enumerate((KNOWLEDGE_ERASE, WEBHOOKS_ERASE)):
             erased = await self._bus.request(call, asked, context, timeout=15)
             if not erased.done:
-                async with self._db.transaction(job.account_id) as tx:
-                    await live.job_progress(
-                        tx, job.account_id, job.id, 0.1 + 0.4 * done, again_in=AGAIN
-                    )
-                return
+                return await self._again(job, 0.2 + 0.4 * done)
         gone = events.ChatbotDeleted(chatbot_id=job.target, job_id=job.id)
         async with self._db.transaction(job.account_id) as tx:
             await chatbots.remove(tx, job.account_id, job.target)
@@ -89,13 +98,55 @@ class Jobs:
                 events.make(gone, account=job.account_id, chatbot=job.target, key=job.target),
             )
             await live.end_job(tx, job.account_id, job.id)
+        return None
+
+    async def _delete_visitor(self, job: DueJob) -> None:
+        """Their conversations, some at a time; each lot is then forgotten elsewhere."""
+        if job.conversations:
+            return await self._forget_elsewhere(job)
+        async with self._db.transaction(job.account_id) as tx:
+            ids = await conversations.of_visitor(tx, job.account_id, job.target, FORGET_BATCH)
+            await conversations.remove(tx, job.account_id, ids)
+            await live.set_conversations(tx, job.account_id, job.id, ids)
+            if not ids:
+                await chatbots.remove_visitor(tx, job.account_id, job.target)
+                await live.end_job(tx, job.account_id, job.id)
+        return None
+
+    async def _forget_elsewhere(self, job: DueJob) -> None:
+        """What webhooks logged of conversations that are gone here, once it has all of it."""
+        account, ids = job.account_id, job.conversations
+        if not await self._taken_in(account, keys=ids):
+            return await self._again(job, 0.5)
+        asked = ForgetConversations(conversation_ids=ids)
+        context = Context.system(account)
+        if not (await self._bus.request(WEBHOOKS_FORGET, asked, context, timeout=15)).done:
+            return await self._again(job, 0.7)
+        async with self._db.transaction(account) as tx:
+            if job.kind == "delete_visitor":
+                await live.set_conversations(tx, account, job.id, [])
+            else:
+                await live.remove_job(tx, account, job.id)
+        return None
+
+    async def _taken_in(self, account: str, *, subject: str = "", keys: Sequence[str] = ()) -> bool:
+        """Whether the consumer of events has all of these: what it lacks would come later."""
+        async with self._db.transaction(account) as tx:
+            waiting, published = await live.events_under_way(tx, account, subject, keys)
+        if published:
+            seen = await self._bus.request(
+                EVENTS_SEEN, EventIds(ids=published), Context.system(), timeout=10
+            )
+            async with self._db.transaction(account) as tx:
+                await live.events_arrived(tx, account, seen.ids)
+            waiting += len(published) - len(seen.ids)
+        return not waiting
 
     async def forget(self) -> None:
         """Remove what is past its chatbot's retention, until cancelled."""
         while True:
             try:
-                async with self._db.system() as tx:
-                    talks = await conversations.remove_older(tx, FORGET_BATCH)
+                talks = await self._forget_old()
                 async with self._db.system() as tx:
                     seen = await live.forget(tx, LIVE_DAYS, LIVE_BATCH)
             except AppError as exc:
@@ -105,3 +156,13 @@ class Jobs:
                 await asyncio.sleep(0.1)
             else:
                 await asyncio.sleep(FORGET_INTERVAL * random.uniform(0.8, 1.2))
+
+    async def _forget_old(self) -> int:
+        """Conversations, and visitors without any, past their chatbot's retention."""
+        async with self._db.system() as tx:
+            old = await conversations.past_retention(tx, FORGET_BATCH)
+            for account, ids in old.items():
+                await conversations.remove(tx, account, ids)
+                await live.add_job(tx, account, new_id("job"), "forget", "", ids)
+            await chatbots.remove_old_visitors(tx, FORGET_BATCH)
+        return sum(map(len, old.values()))

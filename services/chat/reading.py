@@ -15,6 +15,12 @@ from services.chat.store.answers import AnswerRow
 STOPS = "chat.stops"  # every process hears of an answer to stop
 
 
+async def stop(bus: Bus, answer: str) -> None:
+    """Tell whoever writes it; the row says so as well, for those who do not hear it."""
+    with suppress(AppError):
+        await bus.publish(STOPS, answer.encode())
+
+
 class Answers:
     def __init__(self, db: Database, bus: Bus, runner: Runner) -> None:
         self._db = db
@@ -28,7 +34,7 @@ class Answers:
             answer_id=row.id,
             conversation_id=row.conversation_id,
             running=not row.finished,
-            frames=row.frames if row.finished else [],
+            frames=row.frames,
         )
 
     async def stop(self, context: Context, request: StopAnswer) -> Done:
@@ -36,7 +42,7 @@ class Answers:
         async with self._db.transaction(context.account) as tx:
             row = await _own(tx, context, request.chatbot_id, request.answer_id)
             await answers.ask_to_stop(tx, context.account, row.id)
-        await self._bus.publish(STOPS, row.id.encode())
+        await stop(self._bus, row.id)
         return Done()
 
     async def listen(self) -> None:

@@ -20,6 +20,7 @@ from services.chat.answerers.port import Answerer
 from services.chat.answering import Runner
 from services.chat.asking import Asking
 from services.chat.bots import Bots
+from services.chat.ends import Ends
 from services.chat.exports import Exports
 from services.chat.jobs import Jobs
 from services.chat.reading import Answers
@@ -41,6 +42,10 @@ class Settings(DatabaseSettings, RetrievalSettings):
     price_output: float = 15.0
     price_cache_read: float = 0.3
     price_cache_write: float = 3.75
+    fallback_price_input: float = 1.0
+    fallback_price_output: float = 5.0
+    fallback_price_cache_read: float = 0.1
+    fallback_price_cache_write: float = 1.25
     answers_at_once: int = 600  # in one process
     answers_an_account: int = 300  # of them
 
@@ -55,11 +60,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     retriever = await stack.enter_async_context(Retriever.open(settings))
     model = await _model(settings, stack)
     outbox = Outbox(db, bus, "chat")
-    writer = Writer(db, bus, outbox, retriever, model, ExtractiveAnswerer())
     runner = Runner(
         db,
         bus,
-        writer,
+        Writer(db, retriever, model, ExtractiveAnswerer()),
+        Ends(db, bus, outbox),
         slots=settings.answers_at_once,
         slots_an_account=settings.answers_an_account,
     )
@@ -89,6 +94,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
             "answers-sweep": runner.sweeps(),
             "answers-renew": runner.renewals(),
             "answers-stop": answers.listen(),
+            "streams": streams.keep(bus, streams.EVENTS, streams.ANSWERS),
             "jobs": jobs.run(),
             "forget": jobs.forget(),
             "warm": _warm(retriever),
@@ -103,18 +109,30 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> Answerer | None:
     if key is None or not key.get_secret_value():
         return None
     # The SDK takes seconds and tens of MB to load: only where it is used.
-    from services.chat.answerers.claude import ClaudeAnswerer, Prices
+    from services.chat.answerers.claude import ClaudeAnswerer, Model, Prices
 
-    models = tuple(dict.fromkeys(m for m in (settings.model, settings.fallback_model) if m))
-    prices = Prices(
-        settings.price_input,
-        settings.price_output,
-        settings.price_cache_read,
-        settings.price_cache_write,
-    )
+    models = [
+        Model(
+            settings.model,
+            Prices(
+                settings.price_input,
+                settings.price_output,
+                settings.price_cache_read,
+                settings.price_cache_write,
+            ),
+        )
+    ]
+    if settings.fallback_model not in ("", settings.model):
+        prices = Prices(
+            settings.fallback_price_input,
+            settings.fallback_price_output,
+            settings.fallback_price_cache_read,
+            settings.fallback_price_cache_write,
+        )
+        models.append(Model(settings.fallback_model, prices))
     return await stack.enter_async_context(
         ClaudeAnswerer.open(
-            key.get_secret_value(), settings.anthropic_base_url or None, models, prices
+            key.get_secret_value(), settings.anthropic_base_url or None, tuple(models)
         )
     )
 

@@ -10,21 +10,25 @@ from libs.common.calls import Asked, Source
 from libs.common.errors import AppError
 from libs.common.frames import Frame, last_data, text_data
 from libs.common.telemetry import log
+from services.chat.answerers.port import Ending, Spent
 
 
 class Sheet:
     """Frames 1 to n of an answer. What can't be sent now is read from the answer later."""
 
-    def __init__(self, bus: Bus, answer: str, conversation: str) -> None:
+    def __init__(self, bus: Bus, answer: str, conversation: str, *, waited: float = 0.0) -> None:
+        """``waited`` is how many seconds ago it was asked for."""
         self._bus = bus
         self._answer = answer
         self._conversation = conversation
-        self._started = time.monotonic()
+        self._started = time.monotonic() - waited
         self.frames: list[str] = []  # those with text
         self.last = ""  # the last one, once the answer ended
         self.text = ""
         self.notice = ""  # added at the end, when people take over
         self.first_token_ms: int | None = None
+        self.ending = Ending()
+        self.spent = Spent()
 
     @classmethod
     def finished(cls, bus: Bus, asked: Asked, text: str, message: str) -> "Sheet":

@@ -51,7 +51,7 @@ class Stats:
             abstained=row["abstained"],
             resolved=row["resolved"],
             escalated=row["escalated"],
-            resolution_rate=round(1 - row["escalated"] / talks, 4) if talks else None,
+            resolution_rate=round(row["settled"] / talks, 4) if talks else None,
             escalation_rate=round(row["escalated"] / talks, 4) if talks else None,
             up=row["up"],
             down=row["down"],

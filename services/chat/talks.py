@@ -42,7 +42,8 @@ from services.chat.errors import (
     TooManyTags,
 )
 from services.chat.live import Watchers, tell
-from services.chat.store import chatbots, conversations, live
+from services.chat.reading import stop
+from services.chat.store import answers, chatbots, conversations, live
 from services.chat.store.conversations import ConversationRow, NewMessage
 
 MAX_TAGS = 50
@@ -156,6 +157,7 @@ class Talks:
                 ),
             )
             await conversations.change(unit.tx, unit.account, request.id, human=True)
+            writing = await answers.ask_all_to_stop(unit.tx, unit.account, request.id)
             await unit.watchers.message(unit.tx, message)
             replied = facts.AdminReply(
                 conversation_id=request.id,
@@ -166,6 +168,8 @@ class Talks:
                 visitor_id=unit.conversation.visitor_id,
             )
             await self._tell(unit, replied)
+        for answer in writing:  # the bot does not talk over a person
+            await stop(self._bus, answer)
         return message
 
     async def _take_over(self, unit: _Unit) -> None:

@@ -33,10 +33,15 @@ from libs.common.telemetry import log
 from services.gateway.call import Call
 from services.gateway.errors import NotYourToken
 from services.gateway.gateway import Gateway
+from services.gateway.secrets import fingerprint
 from services.gateway.streams import PING_EVERY, Stream
 
 LONGEST = 300.0  # seconds an answer may take in all
 BATCH = 64  # frames written at once when they are there at once
+
+
+class AnswerGone(NotFound):
+    """The conversation was deleted while it was answered."""
 
 
 class WholeAnswer(Reply, frozen=True, kw_only=True):
@@ -78,7 +83,7 @@ class Follower:
         self._context = context
         self._chatbot = chatbot
         self._answer = answer
-        self._last = after
+        self._after = self._last = after
         self._end = time.monotonic() + LONGEST
         self.conversation = ""
         self.finished = False
@@ -108,7 +113,7 @@ class Follower:
             frame = Frame.from_bus(message.data)
             if frame.n > self._last + 1:  # some were lost while the bus was away
                 batch += await self._catch_up_quietly()
-            if frame.n > self._last:
+            if frame.n == self._last + 1:  # else it was seen, or waits until the gap is closed
                 self._seen(frame)
                 batch.append(frame)
             message = feed.ready() if len(batch) < BATCH else None
@@ -122,34 +127,37 @@ class Follower:
         try:
             return await self._catch_up()
         except AppError as exc:
+            if exc.wire_status == NotFound.status:
+                raise AnswerGone from exc
             log.info("answer_not_caught_up", answer=self._answer, reason=exc.message)
             return []
 
     async def _catch_up(self) -> list[Frame]:
-        """The frames after the last one seen, from wherever they rest."""
+        """The frames after the last one seen, without a gap, from wherever they rest."""
         state = await self._bus.request(
             ANSWER_GET,
             GetAnswer(chatbot_id=self._chatbot, answer_id=self._answer),
             self._context,
         )
         self.conversation = state.conversation_id
+        end = 0 if state.running else len(state.frames)
+        known = {
+            n: Frame(n, data.encode(), last=n == end)
+            for n, data in enumerate(state.frames, start=1)
+        }
         if state.running:
-            found = [
-                Frame.from_bus(message.data)
-                for message in await self._bus.replay(streams.ANSWERS, f"answers.{self._answer}")
-            ]
-        else:
-            count = len(state.frames)
-            found = [
-                Frame(n, data.encode(), last=n == count)
-                for n, data in enumerate(state.frames, start=1)
-            ]
-            self.finished = self.finished or self._last >= count
+            for message in await self._bus.replay(streams.ANSWERS, f"answers.{self._answer}"):
+                frame = Frame.from_bus(message.data)
+                known.setdefault(frame.n, frame)
+        elif self._last == end == self._after:
+            self.finished = True  # they have it all
+        elif self._last >= end:
+            # Whoever wrote it died with frames that nobody kept: the end is what they lack.
+            known = {self._last + 1: Frame(self._last + 1, known[end].data, last=True)}
         fresh: list[Frame] = []
-        for frame in sorted(found, key=lambda f: f.n):
-            if frame.n > self._last:
-                self._seen(frame)
-                fresh.append(frame)
+        while frame := known.get(self._last + 1):
+            self._seen(frame)
+            fresh.append(frame)
         return fresh
 
 
@@ -159,6 +167,7 @@ async def ask(gateway: Gateway, call: Call, request: Ask) -> web.StreamResponse:
         return await _follow(gateway, call, request.chatbot_id, call.resumed, after=0)
     answer = new_id("ans")
     request = _as_visitor(call, msgspec.structs.replace(request, answer_id=answer))
+    request = _once(call, request)
     async with gateway.streams.slot(call, "answer"):
         follower = Follower(gateway.bus, call.context(), request.chatbot_id, answer, 0)
         async with follower.listening() as feed:
@@ -277,6 +286,17 @@ def _as_visitor(call: Call, request: Ask) -> Ask:
     if request.visitor_id not in (None, actor.id):
         raise NotYourToken
     return msgspec.structs.replace(request, visitor_id=actor.id)
+
+
+def _once(call: Call, request: Ask) -> Ask:
+    """An Idempotency-Key is also the message's own: should the record of it be lost (with Redis,
+    or since the client left before it was kept), a repeat still finds the first answer.
+    """
+    key = call.request.headers.get("Idempotency-Key")
+    if key is None or request.client_message_id is not None:
+        return request
+    mark = fingerprint(call.principal.actor.id, key)
+    return msgspec.structs.replace(request, client_message_id=f"key:{mark}"[:128])
 
 
 def _own_chatbot(call: Call, chatbot: str) -> None:

@@ -14,6 +14,7 @@ from libs.common.calls import (
     CreateWebhook,
     Erase,
     Erased,
+    ForgetConversations,
     ListWebhooks,
     Page,
     RotateSecret,
@@ -157,6 +158,13 @@ class Endpoints:
         """To every replica: what it claimed for this endpoint was claimed for the old one."""
         with suppress(AppError):  # what was claimed is soon outdated by itself
             await self._bus.publish(CHANGED, id.encode())
+
+    async def forget(self, context: Context, request: ForgetConversations) -> Erased:
+        """The same for some conversations."""
+        ids = request.conversation_ids
+        async with self._db.transaction(context.account) as tx:
+            remaining = await deliveries.erase(tx, context.account, None, ids)
+        return Erased(done=remaining == 0, remaining=remaining)
 
     async def _check_chatbot(self, context: Context, chatbot: str | None) -> None:
         """Raises 404 when it is not one of the account's."""

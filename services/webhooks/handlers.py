@@ -22,6 +22,7 @@ class Handlers:
         await bus.serve(calls.WEBHOOK_ROTATE, endpoints.rotate)
         await bus.serve(calls.WEBHOOK_SECRET, endpoints.secret)
         await bus.serve(calls.WEBHOOKS_ERASE, endpoints.erase)
+        await bus.serve(calls.WEBHOOKS_FORGET, endpoints.forget)
         await bus.serve(calls.WEBHOOK_TEST, deliveries.test)
         await bus.serve(calls.WEBHOOK_STATS, deliveries.stats)
         await bus.serve(calls.WEBHOOK_REPLAY, deliveries.replay)

@@ -472,7 +472,11 @@ class DayOfChat(Reply, frozen=True, kw_only=True):
 
 
 class Overview(Reply, frozen=True, kw_only=True):
-    """Rates are from 0 to 1, times in milliseconds; None where nothing was counted."""
+    """Rates are from 0 to 1, times in milliseconds; None where nothing was counted.
+
+    ``resolution_rate``: conversations the bot settled, no question left open and nobody called.
+    ``escalation_rate``: those that went to people.
+    """
 
     conversations: int
     messages: int

@@ -171,6 +171,12 @@ class EventIds(Request, frozen=True, kw_only=True):
     ids: list[str]
 
 
+class ForgetConversations(Request, frozen=True, kw_only=True):
+    """Remove what was logged of some conversations: deliveries, and the content of events."""
+
+    conversation_ids: Annotated[list[str], Meta(min_length=1, max_length=500)]
+
+
 WEBHOOKS_LIST = Endpoint("webhooks.endpoints.list", ListWebhooks, Page[WebhookEndpoint])
 WEBHOOK_CREATE = Endpoint("webhooks.endpoints.create", CreateWebhook, WebhookEndpoint)
 WEBHOOK_GET = Endpoint("webhooks.endpoints.get", ById, WebhookEndpoint)
@@ -186,4 +192,5 @@ DELIVERY_GET = Endpoint("webhooks.deliveries.get", ById, Delivery)
 DELIVERY_REDELIVER = Endpoint("webhooks.deliveries.redeliver", ById, Delivery)
 NOTICES_LIST = Endpoint("webhooks.notices.list", Listing, Page[Notice])
 EVENTS_SEEN = Endpoint("webhooks.events.seen", EventIds, EventIds)
+WEBHOOKS_FORGET = Endpoint("webhooks.forget", ForgetConversations, Erased)
 WEBHOOKS_ERASE = Endpoint("webhooks.erase", Erase, Erased)

@@ -52,6 +52,7 @@ class Model:
         model = cls(delay=delay)
         app = web.Application(client_max_size=16 << 20)
         app.router.add_post("/v1/messages", model._answer)
+        app.router.add_post("/delay", model._pace)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -67,6 +68,11 @@ class Model:
     @property
     def last(self) -> dict[str, Any]:
         return self.requests[-1]
+
+    async def _pace(self, request: web.Request) -> web.Response:
+        """Change the seconds before each piece, for those who run it as a process."""
+        self.delay = float(await request.json())
+        return web.Response()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

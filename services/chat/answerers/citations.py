@@ -8,6 +8,7 @@ import re
 
 _MARK = re.compile(r" ?\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _OPEN = re.compile(r" ?(?:\[[\d\s,;]{0,12})?$")
+LONGEST_STATEMENT = 300  # characters before a mark that it may stand for
 
 
 class Citations:
@@ -15,7 +16,8 @@ class Citations:
 
     def __init__(self) -> None:
         self._held = ""
-        self._sentence = ""
+        self._since = ""  # the text since the last mark
+        self._statement = ""
         self.cited: dict[int, str] = {}  # number → the words it was put after
 
     def feed(self, delta: str) -> str:
@@ -33,11 +35,18 @@ class Citations:
         out = ""
         position = 0
         for mark in _MARK.finditer(text):
-            out += text[position : mark.start()]
-            self._sentence += text[position : mark.start()]
-            for number in re.findall(r"\d+", mark.group(1)):
-                self.cited.setdefault(int(number), self._sentence.strip())
+            said = text[position : mark.start()]
+            out += said
+            self._note(self._since + said, mark.group(1))
             position = mark.end()
         rest = text[position:]
-        self._sentence = (self._sentence + rest)[-500:]
+        self._since = (self._since + rest)[-LONGEST_STATEMENT:]
         return out + rest
+
+    def _note(self, said: str, numbers: str) -> None:
+        """Marks in a row stand for the same words."""
+        if any(c.isalnum() for c in said):
+            self._statement = said.strip()[-LONGEST_STATEMENT:]
+        self._since = ""
+        for number in re.findall(r"\d+", numbers):
+            self.cited.setdefault(int(number), self._statement)

@@ -17,13 +17,15 @@ import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
+from libs.common.calls import Source
 from libs.common.telemetry import log, span
 from libs.retrieval.passages import Passage
 from services.chat import metrics
 from services.chat.answerers import prompts
 from services.chat.answerers.citations import Citations
-from services.chat.answerers.port import AnswerFailed, Delta, Ending, Question
-from services.chat.answerers.quotes import one_per_item, sentences, source
+from services.chat.answerers.port import AnswerFailed, Delta, Ending, Question, Spent
+from services.chat.answerers.quotes import one_per_item, source, supporting
+from services.chat.answerers.tokens import estimated
 
 MAX_TOKENS = 1024  # of an answer
 MAX_ROUNDS = 4  # of tool use
@@ -44,26 +46,42 @@ class Prices(msgspec.Struct, frozen=True):
     cache_write: float = 3.75
 
 
-class Usage:
-    def __init__(self, prices: Prices) -> None:
+class Model(msgspec.Struct, frozen=True):
+    name: str
+    prices: Prices = Prices()
+
+
+class _Meter:
+    """Counts what one call of a model takes."""
+
+    def __init__(self, spent: Spent, prices: Prices) -> None:
+        self._spent = spent
         self._prices = prices
-        self.input = self.output = 0
-        self.cost = 0.0
+        self._unreported = ""  # written since the model last told its tokens
 
     def started(self, usage: Any) -> None:
         read = getattr(usage, "cache_read_input_tokens", 0) or 0
         write = getattr(usage, "cache_creation_input_tokens", 0) or 0
         plain = usage.input_tokens or 0
-        self.input += plain + read + write
-        self.cost += (
+        self._spent.input_tokens += plain + read + write
+        self._spent.cost_usd += (
             plain * self._prices.input
             + read * self._prices.cache_read
             + write * self._prices.cache_write
         ) / 1e6
 
+    def writing(self, text: str) -> None:
+        self._unreported += text
+
     def wrote(self, tokens: int) -> None:
-        self.output += tokens
-        self.cost += tokens * self._prices.output / 1e6
+        self._unreported = ""
+        self._spent.output_tokens += tokens
+        self._spent.cost_usd += tokens * self._prices.output / 1e6
+
+    def close(self) -> None:
+        """Of an answer that was cut short nobody tells the tokens: they are estimated."""
+        if self._unreported:
+            self.wrote(estimated(self._unreported))
 
 
 class _Round(msgspec.Struct):
@@ -74,21 +92,23 @@ class _Round(msgspec.Struct):
     ended: bool = False
     arguments: str = ""  # of the tool call being written
 
-    def feed(self, event: Any, usage: Usage) -> str:
+    def feed(self, event: Any, meter: _Meter) -> str:
         """Take in an event; the text it brings, if any."""
         match event.type:
             case "message_start":
-                usage.started(event.message.usage)
+                meter.started(event.message.usage)
             case "content_block_start":
                 self.content.append(_block(event.content_block))
                 self.arguments = ""
             case "content_block_delta":
-                return self._delta(event.delta)
+                text = self._delta(event.delta)
+                meter.writing(text)
+                return text
             case "content_block_stop" if self.content[-1]["type"] == "tool_use":
                 self.content[-1]["input"] = _arguments(self.arguments)
             case "message_delta":
                 self.stop = event.delta.stop_reason
-                usage.wrote(event.usage.output_tokens or 0)
+                meter.wrote(event.usage.output_tokens or 0)
             case "message_stop":
                 self.ended = True
             case _:
@@ -105,17 +125,14 @@ class _Round(msgspec.Struct):
 
 
 class ClaudeAnswerer:
-    def __init__(
-        self, client: AsyncAnthropic, models: tuple[str, ...], prices: Prices | None = None
-    ) -> None:
+    def __init__(self, client: AsyncAnthropic, models: tuple[Model, ...]) -> None:
         self._client = client
         self._models = models
-        self._prices = prices or Prices()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, key: str, base_url: str | None, models: tuple[str, ...], prices: Prices
+        cls, key: str, base_url: str | None, models: tuple[Model, ...]
     ) -> AsyncIterator["ClaudeAnswerer"]:
         async with AsyncAnthropic(
             api_key=key,
@@ -124,18 +141,17 @@ class ClaudeAnswerer:
             timeout=TIMEOUT,
             http_client=DefaultAioHttpClient(),
         ) as client:
-            yield cls(client, models, prices)
+            yield cls(client, models)
 
     async def answer(self, question: Question) -> AsyncGenerator[Delta | Ending]:
         """Raises `AnswerFailed`."""
-        usage = Usage(self._prices)
         known = list(question.passages)
         citations = Citations()
         messages = prompts.messages(question)
         shown = False
         for _ in range(MAX_ROUNDS):
             made = _Round()
-            call = self._call(question, messages, made, usage, shown=shown)
+            call = self._call(question, messages, made, shown=shown)
             async with aclosing(call) as pieces:
                 async for text in pieces:
                     if clean := citations.feed(text):
@@ -144,32 +160,25 @@ class ClaudeAnswerer:
             calls = [block for block in made.content if block["type"] == "tool_use"]
             if made.stop != "tool_use" or not calls:
                 break
-            handed = next((c for c in calls if c["name"] == "escalate_to_human"), None)
-            if handed is not None:
+            handed = next((c for c in calls if c["name"] == prompts.ESCALATE), None)
+            if handed is not None and question.chatbot.handoff.enabled:
                 if rest := citations.flush():
                     yield Delta(rest)
-                yield _handed_over(handed["input"], usage)
+                yield _handed_over(handed["input"])
                 return
             messages.append({"role": "assistant", "content": made.content})
             results = [await _search(call, question, known) for call in calls]
             messages.append({"role": "user", "content": results})
         if rest := citations.flush():
             yield Delta(rest)
-        sources = _sources(known, citations.cited)
-        yield Ending(
-            finish="complete" if sources else "no_answer",
-            sources=sources,
-            input_tokens=usage.input,
-            output_tokens=usage.output,
-            cost_usd=usage.cost,
-        )
+        sources = _sources(known, citations.cited, question.language)
+        yield Ending(finish="complete" if sources else "no_answer", sources=sources)
 
     async def _call(
         self,
         question: Question,
         messages: list[dict[str, Any]],
         made: _Round,
-        usage: Usage,
         *,
         shown: bool,
     ) -> AsyncGenerator[str]:
@@ -178,8 +187,8 @@ class ClaudeAnswerer:
             started = time.perf_counter()
             outcome = "failed"
             try:
-                with span("llm.messages", attributes={"gen_ai.request.model": model}):
-                    stream = self._stream(model, question, messages, made, usage)
+                with span("llm.messages", attributes={"gen_ai.request.model": model.name}):
+                    stream = self._stream(model, question, messages, made)
                     async with aclosing(stream) as pieces:
                         async for text in pieces:
                             shown = True
@@ -187,7 +196,7 @@ class ClaudeAnswerer:
                 outcome = "done"
                 return
             except _FAILURES as exc:
-                log.warning("model_failed", model=model, error=type(exc).__name__, shown=shown)
+                log.warning("model_failed", model=model.name, error=type(exc).__name__, shown=shown)
                 if shown or last:
                     raise _failed(exc) from exc
                 made.content.clear()
@@ -196,29 +205,32 @@ class ClaudeAnswerer:
 
     async def _stream(
         self,
-        model: str,
+        model: Model,
         question: Question,
         messages: list[dict[str, Any]],
         made: _Round,
-        usage: Usage,
     ) -> AsyncGenerator[str]:
         create: Any = self._client.messages.create  # plain dictionaries, not the SDK's types
+        meter = _Meter(question.spent, model.prices)
         async with await create(
-            model=model,
+            model=model.name,
             max_tokens=MAX_TOKENS,
-            system=prompts.system(question),
+            system=prompts.system(question.chatbot),
             messages=messages,
-            tools=prompts.TOOLS,
+            tools=prompts.tools(question.chatbot),
             stream=True,
         ) as stream:
-            async for event in stream:
-                if text := made.feed(event, usage):
-                    yield text
+            try:
+                async for event in stream:
+                    if text := made.feed(event, meter):
+                        yield text
+            finally:
+                meter.close()
         if not made.ended:
             raise AnswerFailed("model_broke_off", "The model's answer broke off.")
 
 
-def _with_last(models: tuple[str, ...]) -> list[tuple[bool, str]]:
+def _with_last(models: tuple[Model, ...]) -> list[tuple[bool, Model]]:
     return [(number == len(models) - 1, model) for number, model in enumerate(models)]
 
 
@@ -240,7 +252,7 @@ async def _search(call: dict[str, Any], question: Question, known: list[Passage]
     """The result of a search: further passages, numbered on; only those above the floor."""
     query = str(call["input"].get("query", ""))[:2000]
     text = "Nothing was found."
-    if call["name"] == "search_knowledge" and query:
+    if call["name"] == prompts.SEARCH and query:
         found = await question.search(query)
         fresh = [p for p in found.passages if all(p.id != k.id for k in known)]
         if found.answerable and fresh:
@@ -249,34 +261,22 @@ async def _search(call: dict[str, Any], question: Question, known: list[Passage]
     return {"type": "tool_result", "tool_use_id": call["id"], "content": text}
 
 
-def _handed_over(arguments: dict[str, Any], usage: Usage) -> Ending:
+def _handed_over(arguments: dict[str, Any]) -> Ending:
     return Ending(
         finish="escalated",
         reason=str(arguments.get("reason") or "")[:500],
         summary=str(arguments.get("summary") or "")[:1000],
-        input_tokens=usage.input,
-        output_tokens=usage.output,
-        cost_usd=usage.cost,
     )
 
 
-def _sources(known: list[Passage], cited: dict[int, str]) -> list[Any]:
+def _sources(known: list[Passage], cited: dict[int, str], language: str) -> list[Source]:
     """The passages that were cited, each with the sentence that supports the statement."""
     found = [
-        source(known[number - 1], _quote(known[number - 1].text, statement))
+        source(known[number - 1], supporting(known[number - 1], statement, language))
         for number, statement in cited.items()
         if 1 <= number <= len(known)
     ]
     return one_per_item(found)
-
-
-def _quote(text: str, statement: str) -> str:
-    said = set(statement.casefold().split())
-
-    def shared(sentence: str) -> int:
-        return len(said & set(sentence.casefold().split()))
-
-    return max(sentences(text) or [text], key=shared)
 
 
 def _failed(exc: Exception) -> AnswerFailed:

@@ -110,7 +110,7 @@ def _paragraphs(chosen: list[Sentence]) -> list[str]:
         joined = last is not None and last.passage == sentence.passage
         if joined:
             listed = sentence.text.startswith(("-", "*", "|", "•")) or "|" in sentence.text
-            close = "\n" if listed else _space(paragraphs[-1])
+            close = "\n" if listed else space(paragraphs[-1])
             paragraphs[-1] += close + sentence.text
         else:
             paragraphs.append(sentence.text)
@@ -118,7 +118,8 @@ def _paragraphs(chosen: list[Sentence]) -> list[str]:
     return paragraphs
 
 
-def _space(before: str) -> str:
+def space(before: str) -> str:
+    """What stands between two sentences, after the first."""
     return "" if before[-1:] in "。！？" else " "
 
 

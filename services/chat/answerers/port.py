@@ -26,6 +26,14 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
 
 
+class Spent(msgspec.Struct):
+    """What an answer took of a model so far; true also of one that is cut short."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be answered, and from what. ``passages`` passed the relevance floor."""
 
@@ -35,6 +43,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     history: Sequence[Turn]
     passages: Sequence[Passage]
     search: Search
+    spent: Spent = msgspec.field(default_factory=Spent)  # kept up to date by the answerer
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -50,9 +59,6 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[Source] = []
     reason: str = ""  # of an escalation
     summary: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
 
 
 class Answerer(Protocol):

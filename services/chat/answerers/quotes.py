@@ -7,6 +7,7 @@ import regex
 from libs.common.calls import Source
 from libs.common.ids import new_id
 from libs.retrieval.passages import Passage
+from libs.retrieval.terms import content_stems, stem_set
 
 LONGEST_QUOTE = 320  # characters
 
@@ -31,6 +32,17 @@ def _sentences(text: str) -> Iterator[str]:
         for part in _END.split(stripped):
             if part and part.strip():
                 yield part.strip()
+
+
+def supporting(passage: Passage, statement: str, language: str) -> str:
+    """The passage's sentence that shares most words with a statement made from it."""
+    wanted = content_stems(statement, (passage.language, language[:2]))
+
+    def shared(sentence: str) -> int:
+        stems = stem_set(sentence, passage.language)
+        return sum(bool(forms & stems) for forms in wanted)
+
+    return max(sentences(passage.text) or [passage.text], key=shared)
 
 
 def source(passage: Passage, quote: str) -> Source:

@@ -4,6 +4,8 @@ An answer is claimed by a lease. The owner renews it while it works; whoever fin
 may claim it. All later writes name the owner, so that one who lost the lease writes nothing.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
     stop_requested: bool
     frames: list[str]
     finished: bool
+    created_at: datetime
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ def _answer(row: dict[str, Any]) -> AnswerRow:
         row["stop_requested"],
         row["frames"],
         row["finished_at"] is not None,
+        row["created_at"],
     )
 
 
@@ -74,21 +78,24 @@ async def insert(
     )
 
 
-async def claim(tx: Tx, owner: str, limit: int, only: str | None = None) -> list[AnswerRow]:
+async def claim(
+    tx: Tx, owner: str, limit: int, *, only: str | None = None, busy: Sequence[str] = ()
+) -> list[AnswerRow]:
     """Take answers that nobody works on: queued ones, and those whose owner fell silent.
 
-    In one conversation the earliest alone: questions are answered in order. Across accounts.
+    In one conversation the earliest alone: questions are answered in order. Across accounts,
+    but not of those in ``busy``.
     """
     cursor = await tx.execute(
         "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
         " lease_until = now() + %(lease)s::interval where id in ("
         "  select a.id from answers a where a.finished_at is null"
         "  and (a.lease_until is null or a.lease_until < now())"
-        "  and (%(only)s::text is null or a.id = %(only)s)"
+        "  and (%(only)s::text is null or a.id = %(only)s) and a.account_id <> all(%(busy)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
         "  order by a.seq limit %(limit)s for update skip locked) returning *",
-        {"owner": owner, "lease": LEASE, "limit": limit, "only": only},
+        {"owner": owner, "lease": LEASE, "limit": limit, "only": only, "busy": list(busy)},
     )
     return [_answer(row) for row in await cursor.fetchall()]
 
@@ -106,10 +113,21 @@ async def renew(tx: Tx, owner: str, ids: list[str]) -> dict[str, bool]:
 async def release(tx: Tx, owner: str, ids: list[str]) -> None:
     """Give up answers of which nothing was shown, so that another may start at once."""
     await tx.execute(
-        "update answers set lease_until = null, owner = null, status = 'queued' where owner = %s"
+        "update answers set lease_until = null, owner = null, status = 'queued',"
+        " attempts = greatest(attempts - 1, 0) where owner = %s"
         " and id = any(%s) and finished_at is null",
         (owner, ids),
     )
+
+
+async def hold(tx: Tx, account: str, id: str, owner: str) -> bool:
+    """Lock an answer to end it. False when it ended already, or is another's."""
+    cursor = await tx.execute(
+        "select 1 as one from answers where account_id = %s and id = %s and owner = %s"
+        " and finished_at is null for update",
+        (account, id, owner),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def show(tx: Tx, account: str, owner: str, id: str, frames: list[str]) -> None:
@@ -171,15 +189,14 @@ async def ask_to_stop(tx: Tx, account: str, id: str) -> None:
     )
 
 
-async def waiting_after(tx: Tx, account: str, conversation: str) -> str | None:
-    """The next answer of a conversation that waits for its turn."""
+async def ask_all_to_stop(tx: Tx, account: str, conversation: str) -> list[str]:
+    """Those of a conversation that have not ended."""
     cursor = await tx.execute(
-        "select id from answers where account_id = %s and conversation_id = %s"
-        " and finished_at is null order by seq limit 1",
+        "update answers set stop_requested = true where account_id = %s and conversation_id = %s"
+        " and finished_at is null returning id",
         (account, conversation),
     )
-    row = await cursor.fetchone()
-    return row["id"] if row else None
+    return [row["id"] for row in await cursor.fetchall()]
 
 
 async def tokens_today(tx: Tx, account: str, chatbot: str) -> int:

@@ -220,18 +220,23 @@ async def merge_visitor(tx: Tx, account: str, chatbot: str, old: str, new: str) 
     )
 
 
-async def remove_visitor(tx: Tx, account: str, visitor: str) -> int:
-    """A person with all their conversations; how many there were."""
-    await tx.execute(
-        "delete from live_events where account_id = %s and conversation_id in"
-        " (select id from conversations where account_id = %s and visitor_id = %s)",
-        (account, account, visitor),
-    )
-    cursor = await tx.execute(
-        "delete from conversations where account_id = %s and visitor_id = %s", (account, visitor)
-    )
+async def remove_visitor(tx: Tx, account: str, visitor: str) -> None:
+    """Of a person whose conversations are gone."""
     await tx.execute("delete from visitors where account_id = %s and id = %s", (account, visitor))
-    return cursor.rowcount
+
+
+async def remove_old_visitors(tx: Tx, limit: int) -> None:
+    """Those without conversations who were last seen longer ago than their chatbot remembers."""
+    await tx.execute(
+        "delete from visitors v using (select o.account_id, o.chatbot_id, o.id from visitors o"
+        " join chatbots b on b.id = o.chatbot_id where b.retention_days is not null"
+        " and o.last_seen_at < now() - make_interval(days => b.retention_days)"
+        " and not exists (select 1 from conversations c where c.account_id = o.account_id"
+        "  and c.chatbot_id = o.chatbot_id and c.visitor_id = o.id)"
+        " limit %s for update of o skip locked) old where v.account_id = old.account_id"
+        " and v.chatbot_id = old.chatbot_id and v.id = old.id",
+        (limit,),
+    )
 
 
 async def visitor_exists(tx: Tx, account: str, visitor: str) -> bool:

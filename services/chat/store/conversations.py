@@ -142,7 +142,7 @@ async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversa
         " and (%(from)s::timestamptz is null or c.created_at >= %(from)s)"
         " and (%(to)s::timestamptz is null or c.created_at < %(to)s)"
         " and (%(q)s::text is null or exists (select 1 from messages m where"
-        " m.conversation_id = c.id and m.text ilike '%%' || %(q)s || '%%'))"
+        " m.conversation_id = c.id and strpos(lower(m.text), lower(%(q)s)) > 0))"
         " order by c.id desc limit %(rows)s",
         {
             "account": account,
@@ -276,6 +276,16 @@ async def recent_messages(
     return [_message(row) for row in reversed(await cursor.fetchall())]
 
 
+async def up_to(tx: Tx, account: str, conversation: str, id: str, limit: int) -> list[Message]:
+    """One message and the last ones before it, oldest first, without notes."""
+    cursor = await tx.execute(
+        "select * from messages where account_id = %s and conversation_id = %s and id <= %s"
+        " and not internal order by id desc limit %s",
+        (account, conversation, id, limit),
+    )
+    return [_message(row) for row in reversed(await cursor.fetchall())]
+
+
 async def rate(
     tx: Tx, account: str, conversation: str, id: str, rating: str, comment: str | None
 ) -> Message | None:
@@ -299,18 +309,38 @@ async def messages_this_month(tx: Tx, account: str) -> int:
     return row["n"] if row else 0
 
 
-async def remove_older(tx: Tx, limit: int) -> int:
-    """Conversations past their chatbot's retention, some at a time; how many were removed."""
+async def past_retention(tx: Tx, limit: int) -> dict[str, list[str]]:
+    """Some conversations their chatbots no longer remember, by account; held."""
     cursor = await tx.execute(
-        "with old as (select c.id from conversations c join chatbots b on b.id = c.chatbot_id"
+        "select c.account_id, c.id from conversations c join chatbots b on b.id = c.chatbot_id"
         " where b.retention_days is not null and"
         " coalesce(c.last_message_at, c.created_at) < now() - make_interval(days => b.retention_days)"
-        " limit %s for update of c skip locked),"
-        " events as (delete from live_events where conversation_id in (select id from old))"
-        " delete from conversations where id in (select id from old)",
+        " limit %s for update of c skip locked",
         (limit,),
     )
-    return cursor.rowcount
+    found: dict[str, list[str]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["account_id"], []).append(row["id"])
+    return found
+
+
+async def of_visitor(tx: Tx, account: str, visitor: str, limit: int) -> list[str]:
+    cursor = await tx.execute(
+        "select id from conversations where account_id = %s and visitor_id = %s limit %s for update",
+        (account, visitor, limit),
+    )
+    return [row["id"] for row in await cursor.fetchall()]
+
+
+async def remove(tx: Tx, account: str, ids: list[str]) -> None:
+    """Conversations with all that hangs on them."""
+    await tx.execute(
+        "delete from live_events where account_id = %s and conversation_id = any(%s)",
+        (account, ids),
+    )
+    await tx.execute(
+        "delete from conversations where account_id = %s and id = any(%s)", (account, ids)
+    )
 
 
 async def remove_all(tx: Tx, account: str) -> None:

@@ -1,5 +1,6 @@
 """Live events, kept for those who come back; and the jobs that people can ask about."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ class DueJob(msgspec.Struct, frozen=True):
     kind: str
     target: str
     attempts: int
+    conversations: list[str]
 
 
 async def add(
@@ -90,11 +92,44 @@ def _event(row: dict[str, Any]) -> LiveEvent:
 # -- jobs ------------------------------------------------------------------------------------
 
 
-async def add_job(tx: Tx, account: str, id: str, kind: str, target: str) -> None:
+async def add_job(
+    tx: Tx, account: str, id: str, kind: str, target: str, conversations: Sequence[str] = ()
+) -> None:
     await tx.execute(
-        "insert into jobs (id, account_id, kind, target) values (%s, %s, %s, %s)",
-        (id, account, kind, target),
+        "insert into jobs (id, account_id, kind, target, conversations) values (%s, %s, %s, %s, %s)",
+        (id, account, kind, target, list(conversations)),
     )
+
+
+async def set_conversations(tx: Tx, account: str, id: str, conversations: Sequence[str]) -> None:
+    """What a job has yet to see forgotten; it goes on at once."""
+    await tx.execute(
+        "update jobs set conversations = %s, progress = greatest(progress, 0.3), due_at = now(),"
+        " updated_at = now() where account_id = %s and id = %s",
+        (list(conversations), account, id),
+    )
+
+
+async def remove_job(tx: Tx, account: str, id: str) -> None:
+    await tx.execute("delete from jobs where account_id = %s and id = %s", (account, id))
+
+
+async def events_under_way(
+    tx: Tx, account: str, subject: str, keys: Sequence[str]
+) -> tuple[int, list[str]]:
+    """Events not yet published (how many), and those published but not yet confirmed (some)."""
+    cursor = await tx.execute(
+        "select id, published_at from outbox where account_id = %s and public"
+        " and (key = any(%s) or subject like %s) order by seq limit 1000",
+        (account, list(keys), subject),
+    )
+    rows = await cursor.fetchall()
+    published = [row["id"] for row in rows if row["published_at"] is not None]
+    return len(rows) - len(published), published
+
+
+async def events_arrived(tx: Tx, account: str, ids: Sequence[str]) -> None:
+    await tx.execute("delete from outbox where account_id = %s and id = any(%s)", (account, ids))
 
 
 async def job(tx: Tx, account: str, id: str) -> Job | None:
@@ -123,7 +158,14 @@ async def claim_job(tx: Tx) -> DueJob | None:
     row = await cursor.fetchone()
     if row is None:
         return None
-    return DueJob(row["id"], row["account_id"], row["kind"], row["target"], row["attempts"])
+    return DueJob(
+        row["id"],
+        row["account_id"],
+        row["kind"],
+        row["target"],
+        row["attempts"],
+        row["conversations"],
+    )
 
 
 async def job_progress(tx: Tx, account: str, id: str, progress: float, *, again_in: float) -> None:

@@ -192,16 +192,19 @@ async def hours(tx: Tx, account: str, endpoint: str) -> list[DayOfDeliveries]:
     return [DayOfDeliveries(**row) for row in await cursor.fetchall()]
 
 
-async def erase(tx: Tx, account: str, chatbot: str | None) -> int:
-    """Remove some of a chatbot's, or of the account's, rows; returns how many there were.
+async def erase(
+    tx: Tx, account: str, chatbot: str | None, conversations: list[str] | None = None
+) -> int:
+    """Remove some of a chatbot's, some conversations' or the account's rows; returns how many.
 
     Of events their ids stay for as long as logs are kept: what is published again is known.
     """
-    wanted = {"account": account, "chatbot": chatbot, "limit": ERASED}
+    wanted = {"account": account, "chatbot": chatbot, "talks": conversations, "limit": ERASED}
     cursor = await tx.execute(
         "delete from deliveries where id in (select d.id from deliveries d"
         " left join events v on v.id = d.event_id where d.account_id = %(account)s"
-        " and (%(chatbot)s::text is null or v.chatbot_id = %(chatbot)s) limit %(limit)s)",
+        " and (%(chatbot)s::text is null or v.chatbot_id = %(chatbot)s)"
+        " and (%(talks)s::text[] is null or v.key = any(%(talks)s)) limit %(limit)s)",
         wanted,
     )
     if cursor.rowcount:
@@ -209,9 +212,10 @@ async def erase(tx: Tx, account: str, chatbot: str | None) -> int:
     cursor = await tx.execute(
         "update events set body = '', key = '', chatbot_id = '' where id in"
         " (select id from events where account_id = %(account)s and body <> ''"
-        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s) limit %(limit)s)",
+        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)"
+        " and (%(talks)s::text[] is null or key = any(%(talks)s)) limit %(limit)s)",
         wanted,
     )
-    if chatbot is None:
+    if chatbot is None and conversations is None:
         await tx.execute("delete from notices where account_id = %(account)s", wanted)
     return cursor.rowcount
