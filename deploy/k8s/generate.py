@@ -55,11 +55,12 @@ def dev_nats_conf() -> str:
         "http_port": 8222,
         "server_name": "chattery-dev",
         "max_payload": 1 << 20,
-        # The streams reserve what they may grow to: 6 GiB on disk, 256 MiB in memory.
+        # The streams reserve what they may grow to: 6 GiB on disk, 256 MiB in memory. A service
+        # that starts asks for its streams again, and the server counts what is asked beside it.
         "jetstream": {
             "store_dir": "/data",
-            "max_memory_store": 300 << 20,
-            "max_file_store": 7 << 30,
+            "max_memory_store": 600 << 20,
+            "max_file_store": 12 << 30,
         },
         "authorization": {"users": nats_users("<{}>")},
     }
