@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate rootfs sbom lock clean
+.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate lock clean
 
 help: ## Print every target with its one line
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
