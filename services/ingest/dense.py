@@ -26,6 +26,7 @@ BATCH = 12  # passages between two looks at the database
 TURN = 4  # batches of one item until another account's turn
 IDLE = 0.5  # seconds between two looks when nothing is due
 PAUSE = 5.0  # seconds after the embedder or the store was away
+POSTPONED = 20.0  # seconds until an item whose embedding failed is tried again
 
 
 class Dense:
@@ -62,9 +63,12 @@ class Dense:
             for _ in range(TURN):
                 if not await self._batch(item):
                     break
-        finally:
+        except AppError:  # others of its account go first, in case it is this item's fault
             async with self._db.transaction(item.account_id) as tx:
-                after = await work.release_dense(tx, item.account_id, item.id, lease)
+                await work.postpone_dense(tx, item.account_id, item.id, lease, POSTPONED)
+            raise
+        async with self._db.transaction(item.account_id) as tx:
+            after = await work.release_dense(tx, item.account_id, item.id, lease)
         if after is not None and after.semantic == "done":
             await self._notices.changed(after)
         return True
