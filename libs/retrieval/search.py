@@ -129,7 +129,7 @@ class Retriever:
         ranked = fuse(dense, sparse)
         near = known.near if known else None
         packaged = known is not None and known.packaged
-        evidence = Evidence(query, hint, ranked, dense, near, packaged)
+        evidence = Evidence(query, hint, ranked, dense, sparse, near, packaged)
         return _Try(query, ranked, self._floor.judge(evidence))
 
     async def _reranked(self, best: "_Try") -> Ranked:

@@ -21,7 +21,7 @@ from services.ingest.store import work
 from services.ingest.store.rows import ChunkRow, ItemRow
 from services.ingest.targets import Target, Targets
 
-LEASE = 60.0  # seconds for one turn
+TURN_LEASES = 5  # times an item's lease: a turn of embedding is long, and not renewed
 BATCH = 12  # passages between two looks at the database
 TURN = 4  # batches of one item until another account's turn
 IDLE = 0.5  # seconds between two looks when nothing is due
@@ -31,12 +31,19 @@ POSTPONED = 20.0  # seconds until an item whose embedding failed is tried again
 
 class Dense:
     def __init__(
-        self, db: Database, store: VectorStore, targets: Targets, notices: Notices
+        self,
+        db: Database,
+        store: VectorStore,
+        targets: Targets,
+        notices: Notices,
+        *,
+        lease: float,
     ) -> None:
         self._db = db
         self._store = store
         self._targets = targets
         self._notices = notices
+        self._lease = TURN_LEASES * lease  # seconds
         self._served = ""
 
     async def run(self) -> None:
@@ -55,7 +62,7 @@ class Dense:
         """Some batches of one item; whether there was any."""
         lease = uuid4().hex
         async with self._db.system() as tx:
-            item = await work.claim_dense(tx, lease, LEASE, self._served)
+            item = await work.claim_dense(tx, lease, self._lease, self._served)
         if item is None:
             return False
         self._served = item.account_id
