@@ -6,14 +6,43 @@ import { fill } from "./text.js";
 
 /** @typedef {{id: string, sender: string, text: string, author?: string | null, sources?: any[], feedback?: {rating: string} | null, createdAt?: string, status?: string, answerId?: string | null}} Message */
 
+/** What all messages of a widget share. @typedef {{words: import("./text.js").Text, language: string, name: string, logo: string | null}} Frame */
+
+/** Somebody is at it. @param {string} label */
+export const dots = (label) => h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, label));
+
+const APART = 300_000; // ms after which the same person's next message has a head of its own
+
+/** A picture, or the first letter until there is one. @param {string} name @param {string | null} [logo] */
+export function face(name, logo) {
+  const element = h("div", { class: "face", "aria-hidden": "true" }, [...name][0]?.toUpperCase());
+  const src = logo && address(logo);
+  if (src) {
+    const image = h("img", { src, alt: "", referrerpolicy: "no-referrer" });
+    image.addEventListener("load", () => element.replaceChildren(image));
+  }
+  return element;
+}
+
+/** The day of a message, in words: "today", "Monday, 3 March". @param {string} at @param {string} language */
+export function day(at, language) {
+  const date = new Date(at);
+  const words =
+    date.toDateString() === new Date().toDateString()
+      ? new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(0, "day")
+      : new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" }).format(date);
+  return h("p", { class: "day" }, words);
+}
+
 export class Bubble {
   /**
    * @param {Partial<Message> & {sender: string}} message
-   * @param {import("./text.js").Text} words
+   * @param {Frame} frame
    * @param {(message: Bubble, rating: string, comment?: string) => Promise<any>} [rate]
    */
-  constructor(message, words, rate) {
-    this.words = words;
+  constructor(message, frame, rate) {
+    this.frame = frame;
+    this.words = frame.words;
     this.rate = rate;
     this.id = message.id ?? "";
     this.sender = message.sender;
@@ -22,20 +51,44 @@ export class Bubble {
     this.text = "";
     this.body = h("div", { class: "bubble", dir: "auto" });
     this.below = h("div", { class: "below" });
-    this.element = h("div", { class: `message ${this.sender}` }, this.#who(), this.body);
+    this.element = h("div", { class: `message ${this.sender}` }, ...this.#who(), this.body);
     if (message.text) this.say(message.text);
   }
 
   #who() {
-    const { you, ai, team } = this.words;
-    if (this.sender === "admin") return h("span", { class: "author" }, icon("person"), this.author || team);
-    if (this.sender === "system") return null;
-    return h("span", { class: "hush" }, this.sender === "visitor" ? you : ai);
+    const { words, name, logo } = this.frame;
+    const { you, ai, team } = words;
+    if (this.sender === "visitor") return [h("span", { class: "hush" }, you)];
+    if (this.sender === "system") return [];
+    const who = this.sender === "admin" ? this.author || team : name;
+    const kind = this.sender === "admin" ? "" : h("span", {}, ai);
+    return [face(who, this.sender === "admin" ? null : logo), h("span", { class: "author" }, h("b", {}, who), kind)];
+  }
+
+  /** Whether it goes on where another one ended: without a head then. @param {Bubble} before */
+  follow(before) {
+    const apart = Date.parse(this.createdAt) - Date.parse(before.createdAt);
+    const same = before.sender === this.sender && before.author === this.author && apart < APART;
+    this.element.classList.toggle("follows", same);
+  }
+
+  /** It is no answer but a notice. */
+  notice() {
+    this.sender = "system";
+    this.element.className = "message system";
+    this.element.querySelectorAll(".face, .author").forEach((part) => part.remove());
+  }
+
+  /** Say when it was. */
+  stamp() {
+    const time = new Intl.DateTimeFormat(this.frame.language, { hour: "numeric", minute: "2-digit" });
+    this.below.append(h("time", { datetime: this.createdAt }, time.format(new Date(this.createdAt))));
+    this.element.append(this.below);
   }
 
   /** Show that an answer is being looked for. */
   think() {
-    this.body.replaceChildren(h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, this.words.thinking)));
+    this.body.replaceChildren(dots(this.words.thinking));
   }
 
   /** @param {string} text all of it so far */
@@ -55,13 +108,13 @@ export class Bubble {
       this.thumbs = /** @type {const} */ (["up", "down"]).map((kind) =>
         h(
           "button",
-          { class: "plain", type: "button", "aria-pressed": "false", "aria-label": this.words[kind], title: this.words[kind], onclick: () => this.#rated(kind) },
+          { class: "plain thumb", type: "button", "aria-pressed": "false", "aria-label": this.words[kind], title: this.words[kind], onclick: () => this.#rated(kind) },
           icon("up", kind === "down" ? "flip" : ""),
         ),
       );
       this.below.append(...this.thumbs);
     }
-    if (this.below.childNodes.length) this.element.append(this.below);
+    this.stamp();
     if (rating) this.mark(rating);
   }
 
