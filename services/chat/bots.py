@@ -120,7 +120,10 @@ class Bots:
                 raise NoChatbot
             user = widget.proven_user(request, secret)
             if user is None and chatbot.widget.require_identity:
-                raise IdentityRequired
+                # Renewed by a token alone: the proof that came with it may have expired since.
+                known = request.visitor_id
+                if known is None or not await chatbots.identified(tx, account, chatbot.id, known):
+                    raise IdentityRequired
             visitor = await _visitor(tx, account, request, user)
             await chatbots.seen(tx, account, chatbot.id, visitor, user)
             talk = await conversations.latest_of_visitor(tx, account, chatbot.id, visitor)
