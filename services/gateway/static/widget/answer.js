@@ -1,6 +1,6 @@
 // One answer: asked for once, read to its end over as many connections as it takes.
 
-import { Refused, passing, pause } from "./api.js";
+import { Refused, online, passing } from "./api.js";
 import { events } from "./sse.js";
 
 const TRIES = 12; // connections in a row that brought nothing
@@ -63,7 +63,7 @@ export class Answer {
       if (this.last !== before) tries = 0;
       else if (tries >= TRIES) throw new Refused(0, "broken", "");
       this.listener.waiting?.(true);
-      await online(Math.min(250 * 2 ** tries, LONGEST_PAUSE) * (0.5 + Math.random()));
+      await online(Math.min(250 * 2 ** tries, LONGEST_PAUSE));
     }
   }
 
@@ -85,11 +85,4 @@ export class Answer {
     }
     return end;
   }
-}
-
-/** Wait a while, and until there is a network. @param {number} ms */
-export async function online(ms) {
-  await pause(ms);
-  if (navigator.onLine) return;
-  await new Promise((back) => addEventListener("online", back, { once: true }));
 }

@@ -12,7 +12,7 @@ export class Refused extends Error {
 }
 
 /** @typedef {{userId?: string, userHash?: string, jwt?: string}} Identity */
-/** What is remembered between pages. @typedef {{token?: string, visitorId?: string, expiresAt?: string, chatbot?: any, conversation?: any, at?: number, left?: string, language?: string, seenAt?: string, sound?: boolean, open?: boolean, draft?: string}} Memory */
+/** What is remembered between pages. @typedef {{token?: string, visitorId?: string, expiresAt?: string, chatbot?: any, conversation?: any, at?: number, left?: string, language?: string, seenAt?: string, sound?: boolean, open?: boolean, draft?: string, asked?: {body: any, at: number}}} Memory */
 
 const RENEW_BEFORE = 120_000; // ms
 const CALL_TIMEOUT = 20_000; // ms
@@ -21,7 +21,12 @@ const CALL_TIMEOUT = 20_000; // ms
 export const passing = (error) =>
   error instanceof Refused && (error.status === 0 || error.status === 503 || error.status === 502 || error.status === 504);
 
-export const pause = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
+/** Wait a while, give or take, and until there is a network. @param {number} ms */
+export async function online(ms) {
+  await new Promise((done) => setTimeout(done, ms * (0.5 + Math.random())));
+  if (navigator.onLine) return;
+  await new Promise((back) => addEventListener("online", back, { once: true }));
+}
 
 export class Api {
   /** @param {string} base @param {string} chatbot @param {string} language */
@@ -36,18 +41,48 @@ export class Api {
     this.identity = {};
     /** @type {Promise<Memory> | undefined} */
     this.opening = undefined;
-    try {
-      this.memory = JSON.parse(localStorage.getItem(this.key) ?? "{}");
-    } catch {} // no storage here: a visit is as long as the page
+    this.recall();
     if (this.memory.language !== language) delete this.memory.chatbot;
+  }
+
+  /** Take over what other tabs of this site have learnt. */
+  recall() {
+    try {
+      const stored = JSON.parse(localStorage.getItem(this.key) ?? "{}");
+      if (!stored.asked) delete this.memory.asked; // it was taken there
+      Object.assign(this.memory, stored);
+    } catch {} // no storage here: a visit is as long as the page
   }
 
   /** @param {Memory} changes */
   remember(changes) {
-    Object.assign(this.memory, changes);
+    const { language } = this.memory;
+    this.recall();
+    Object.assign(this.memory, { language }, changes);
     try {
       localStorage.setItem(this.key, JSON.stringify(this.memory));
     } catch {}
+  }
+
+  /** Leave nothing of this visitor behind. */
+  forget() {
+    this.memory = {};
+    try {
+      localStorage.removeItem(this.key);
+    } catch {}
+  }
+
+  /** Become who the site vouches for; no one in particular without a proof. @param {Identity | null} [identity] */
+  async identify(identity) {
+    await this.opening?.catch(() => {}); // it knows nothing of this yet
+    const { userId, userHash, jwt } = identity ?? {};
+    if (!userId && !jwt) this.forget();
+    this.identity = { userId, userHash, jwt };
+    try {
+      await this.session();
+    } finally {
+      this.identity = {}; // from here on the token says it, also when the proof has expired
+    }
   }
 
   /** Open or renew the session. @returns {Promise<Memory>} */

@@ -4,7 +4,7 @@ import { Answer } from "./answer.js";
 import { Refused } from "./api.js";
 import { adopt, h, icon } from "./dom.js";
 import { Live } from "./live.js";
-import { Bubble } from "./message.js";
+import { Bubble, day, dots, face } from "./message.js";
 import { Panel } from "./panel.js";
 import { chime, save } from "./extras.js";
 import { STYLE } from "./style.js";
@@ -18,6 +18,8 @@ import { fill } from "./text.js";
 
 const TYPING_SHOWN = 5_000; // ms
 const TYPING_TOLD = 3_000; // ms
+const STILL_MEANT = 600_000; // ms after which a question that was cut off is not asked again
+const LONGEST_COUNT = 900; // seconds worth counting down; beyond it is a budget that is used up
 const MOST_PAGES = 10; // of 100 messages
 
 export class App {
@@ -42,6 +44,9 @@ export class App {
     this.live = new Live(this.api, (event, data) => this.#happened(event, data));
     adopt(page.shadow, page.style, STYLE);
     this.agent = ""; // the person who replies
+    const { name, appearance } = this.api.memory.chatbot;
+    /** @type {import("./message.js").Frame} */
+    this.frame = { words: this.words, language: page.root.lang, name, logo: appearance.logoUrl };
     this.typing = 0;
     /** @type {Panel} */
     this.panel = new Panel(this.api.memory.chatbot, this.words, {
@@ -57,28 +62,68 @@ export class App {
     this.panel.element.hidden = true;
     page.root.prepend(this.panel.element);
     this.#sound(!!this.api.memory.sound);
+    this.panel.write(this.api.memory.draft ?? "");
+    addEventListener("pagehide", () => this.api.remember({ draft: this.panel.field.value }));
     addEventListener("offline", () => this.#network());
     addEventListener("online", () => this.#network());
+    addEventListener("storage", (event) => event.key === this.api.key && this.#elsewhere());
     document.addEventListener("visibilitychange", () => this.#watch());
+    /** What was said before is there. @type {Promise<void>} */
+    this.ready = this.begin();
   }
 
+  /** Show what the session has; never fails, but says that it did. @returns {Promise<void>} */
   async begin() {
     const { conversation, left } = this.api.memory;
     this.conversation = conversation && conversation.id !== left ? conversation : null;
-    await this.load();
-    this.#network();
+    try {
+      await this.load();
+      this.#state();
+      this.#resume();
+    } catch (error) {
+      if (/** @type {Refused} */ (error).status === 404) return this.fresh(); // it was deleted meanwhile
+      const again = () => (this.panel.tell(), (this.ready = this.begin()));
+      this.panel.tell(this.#why(error), { bad: true, act: again });
+    }
+  }
+
+  /** Ask again what a reload cut off before it was known to be taken; the server takes it once. */
+  #resume() {
+    const { body, at } = this.api.memory.asked ?? { body: null, at: 0 };
+    if (!body || this.answer) return;
+    const taken = this.all.some((one) => one.sender === "visitor" && one.text === body.message && Date.parse(one.createdAt) > at - 60_000);
+    if (taken || Date.now() - at > STILL_MEANT) return this.api.remember({ asked: undefined });
+    this.suggestions?.remove();
+    this.#ask(body);
   }
 
   /** The session is another one: begin anew with what it has. */
   async reload() {
     this.answer?.gone.abort();
-    await this.begin();
+    this.live.stop();
+    await (this.ready = this.begin());
+  }
+
+  /** Another tab of this site went on. */
+  #elsewhere() {
+    const { seenAt = "" } = this.api.memory;
+    this.api.recall();
+    const { conversation, left, seenAt: seen = "" } = this.api.memory;
+    const there = conversation && conversation.id !== left ? conversation.id : undefined;
+    if (seen > seenAt) this.#count(0);
+    if (!this.answer && there !== this.conversation?.id) this.ready = this.begin();
+  }
+
+  /** What a visitor can make of an error: what it says is meant for who runs the site. @param {any} error */
+  #why({ status }) {
+    if (status === 0 && !navigator.onLine) return this.words.offline;
+    return [403, 404, 429].includes(status) ? this.words.unavailable : this.words.failed;
   }
 
   // -- seen or not -----------------------------------------------------------------------------
 
   /** @param {boolean} focus */
-  async show(focus) {
+  show(focus) {
     this.shown = true;
     this.panel.element.hidden = false;
     this.page.root.classList.add("shown");
@@ -124,7 +169,7 @@ export class App {
     this.answers.clear();
     this.all = [];
     const { chatbot, seenAt = "" } = this.api.memory;
-    const greeting = new Bubble({ sender: "bot", text: chatbot.greeting }, this.words);
+    const greeting = new Bubble({ sender: "bot", text: chatbot.greeting }, this.frame);
     this.panel.log.replaceChildren(greeting.element);
     this.#state();
     const messages = this.conversation ? await this.#messages() : [];
@@ -173,38 +218,44 @@ export class App {
     if (message.sender === "bot") {
       bubble.finish({ sources: message.sources, rating: message.feedback?.rating, stopped: message.status === "stopped", rated: message.status !== "error" });
     }
+    else if (message.sender !== "system") this.panel.keep(() => bubble.stamp());
     if (message.id) this.bubbles.set(message.id, bubble);
   }
 
   /** @param {Partial<import("./message.js").Message> & {sender: string}} message */
   #bubble(message) {
-    const bubble = new Bubble(message, this.words, (...about) => this.#rate(...about));
+    const bubble = new Bubble(message, this.frame, (...about) => this.#rate(...about));
+    const before = this.all[this.all.length - 1];
+    if (before) bubble.follow(before);
+    const date = new Date(bubble.createdAt).toDateString();
+    const another = date !== new Date(before?.createdAt ?? Date.now()).toDateString();
     this.all.push(bubble);
-    this.panel.keep(() => this.panel.log.append(bubble.element), message.sender !== "bot");
+    this.panel.keep(() => this.panel.log.append(another ? day(bubble.createdAt, this.frame.language) : "", bubble.element), message.sender !== "bot");
     return bubble;
   }
 
+  /** @returns {void} */
   fresh() {
     this.answer?.gone.abort();
     this.live.stop();
     if (this.conversation) this.api.remember({ left: this.conversation.id, conversation: null });
     this.conversation = null;
     this.panel.tell();
+    this.agent = "";
     this.load();
-    this.panel.field.focus();
+    if (this.shown) this.panel.field.focus();
   }
 
   // -- asking ----------------------------------------------------------------------------------
 
   /** @param {string} text @returns {Promise<void>} */
   async send(text) {
+    await this.ready;
     const message = text.trim().slice(0, 8000);
     if (!message) return;
     if (this.answer) return this.panel.write(message); // one thing after the other
     this.suggestions?.remove();
-    this.panel.element.querySelectorAll(".offer").forEach((offer) => offer.remove());
-    const mine = this.#bubble({ sender: "visitor", text: message });
-    mine.element.classList.toggle("unsent", !navigator.onLine);
+    this.#clear();
     const body = {
       message,
       conversationId: this.conversation?.id,
@@ -212,7 +263,22 @@ export class App {
       clientMessageId: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
       metadata: { page: location.href.slice(0, 500) },
     };
+    this.api.remember({ asked: { body, at: Date.now() } });
+    await this.#ask(body);
+  }
+
+  /** @param {any} body */
+  async #ask(body) {
+    const mine = this.#bubble({ sender: "visitor", text: body.message });
+    mine.element.classList.add("sending");
+    mine.element.classList.toggle("held", !navigator.onLine);
     await this.#answered(new Answer(this.api, {}), (answer) => answer.ask(body), mine);
+    this.api.remember({ asked: undefined });
+  }
+
+  /** What was offered and not taken goes when the conversation goes on. */
+  #clear() {
+    for (const offer of this.panel.element.querySelectorAll(".offer, form.why")) offer.remove();
   }
 
   /**
@@ -230,11 +296,14 @@ export class App {
     this.panel.working(true);
     answer.listener = {
       started: (conversation, id) => {
-        question?.element.classList.remove("unsent");
+        if (question?.element.classList.replace("sending", "sent")) {
+          this.api.remember({ asked: undefined });
+          this.panel.keep(() => question.stamp());
+        }
         this.answers.add(id);
         if (conversation && conversation !== this.conversation?.id) this.#stands({ ...this.conversation, id: conversation, status: this.conversation?.status ?? "open" });
       },
-      text: (text) => this.panel.keep(() => bubble.say(text)),
+      text: (text) => this.panel.keep(() => bubble.say(text, true)),
       waiting: (waiting) => (waiting && navigator.onLine ? this.panel.tell(this.words.again) : this.#network()),
     };
     try {
@@ -254,8 +323,7 @@ export class App {
     const reason = end.finishReason;
     if (reason === "escalated") {
       bubble.element.hidden = !bubble.text;
-      bubble.element.className = "message system";
-      bubble.sender = "system";
+      bubble.notice();
       if (this.conversation?.status !== "escalated") this.#stands({ ...this.conversation, status: "escalated" });
     }
     if (reason === "error" && !bubble.text) bubble.say(end.error?.message || this.words.failed);
@@ -287,8 +355,8 @@ export class App {
     question?.element.remove();
     this.all = this.all.filter((one) => one !== question);
     if (!this.panel.field.value) this.panel.write(question?.text ?? "");
-    if (error.status === 429) this.#slow(error.retryAfter || 10);
-    else this.panel.tell(error.message || this.words.failed, { bad: true });
+    if (error.status === 429 && error.retryAfter < LONGEST_COUNT) this.#slow(error.retryAfter || 10);
+    else this.panel.tell(this.#why(error), { bad: true });
     this.panel.announce(this.panel.notice.textContent ?? "");
   }
 
@@ -326,13 +394,13 @@ export class App {
 
   /** @returns {Promise<void>} */
   async human() {
-    this.panel.element.querySelectorAll(".offer").forEach((offer) => offer.remove());
+    this.#clear();
     if (!this.conversation) return this.send(this.words.human);
     try {
       this.#stands(await this.api.post(`/api/conversations/${this.conversation.id}/escalate`));
       await this.#missing();
     } catch (error) {
-      if (/** @type {Refused} */ (error).status !== 409) this.panel.tell(/** @type {Refused} */ (error).message || this.words.failed, { bad: true, act: () => this.human() });
+      if (/** @type {Refused} */ (error).status !== 409) this.panel.tell(this.#why(error), { bad: true, act: () => this.human() });
     }
     this.panel.field.focus();
   }
@@ -404,8 +472,9 @@ export class App {
     clearTimeout(this.typing);
     this.dots?.remove();
     if (!on) return;
-    const label = fill(this.words.typing, { name: name || this.words.team });
-    this.dots = h("div", { class: "below" }, label);
+    const who = name || this.words.team;
+    const label = fill(this.words.typing, { name: who });
+    this.dots = h("div", { class: "message admin typing" }, face(who), h("span", { class: "author" }, h("b", {}, who)), h("div", { class: "bubble" }, dots(label)));
     this.panel.keep(() => this.panel.log.append(/** @type {Node} */ (this.dots)));
     this.typing = setTimeout(() => this.#types("", false), TYPING_SHOWN);
   }

@@ -1,15 +1,17 @@
 // The button on the page, and the handle that scripts have. The rest is loaded when it is needed.
 
-import { Api } from "./api.js";
-import { legible, readable } from "./colour.js";
+import { Api, online, passing } from "./api.js";
+import { legible, luminance, readable } from "./colour.js";
 import { adopt, h, icon } from "./dom.js";
 import { catalog, direction, fill, spoken } from "./text.js";
 
-/** @typedef {{chatbot: string, base?: string, language?: string, open?: boolean}} Options */
+/** @typedef {{chatbot: string, base?: string, language?: string, open?: boolean, identity?: import("./api.js").Identity}} Options */
 /** @typedef {"ready" | "open" | "close" | "message" | "escalated" | "unread"} Happening */
 
 const TAG = "chattery-widget";
 const FRESH = 300_000; // ms that a chatbot's settings are believed
+const TRIES = 6; // to reach the server before the first sight of it
+const TIP_SHOWN = 5_000; // ms
 
 // Important rules of a shadow root win over the page's: nothing a page says of `*` gets in.
 const STYLE = `
@@ -32,6 +34,10 @@ const STYLE = `
   stroke-linejoin: round; flex: none; }
 .badge { position: absolute; top: -4px; inset-inline-end: -4px; min-width: 22px; height: 22px; padding: 0 6px;
   border: 2px solid #fff; border-radius: 11px; background: #c81e1e; color: #fff; font-size: 12px; line-height: 18px; text-align: center; }
+[aria-busy=true] .icon { animation: wait 1s infinite alternate; }
+.tip { position: fixed; bottom: 88px; right: 20px; max-width: 260px; padding: 10px 14px; border-radius: 12px; background: #1f2430; color: #fff; font-size: 14px; box-shadow: var(--shade); }
+[data-side=left] .tip { right: auto; left: 20px; }
+@keyframes wait { to { opacity: .35; } }
 @keyframes in { from { opacity: 0; transform: scale(.8); } }
 @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .launcher { border: 2px solid; } }
@@ -49,7 +55,10 @@ export async function start(options) {
   if (!customElements.get(TAG)) customElements.define(TAG, Element);
   const element = /** @type {Element} */ (document.createElement(TAG));
   const widget = (element.chattery = new Widget(element, options));
-  document.body.append(element);
+  const attach = () => (document.body ?? document.documentElement).append(element);
+  attach();
+  // Pages that are swapped by script replace their body.
+  new MutationObserver(() => element.isConnected || attach()).observe(document.documentElement, { childList: true });
   await widget.begin();
   return widget;
 }
@@ -65,6 +74,7 @@ class Widget {
   #text;
   /** @type {Map<string, Set<(detail: any) => void>>} */
   #listeners = new Map();
+  #tipped = 0;
 
   /** @param {Element} element @param {Options} options */
   constructor(element, options) {
@@ -76,26 +86,55 @@ class Widget {
     this.element = element;
     this.badge = h("span", { class: "badge", hidden: true, "aria-hidden": "true" });
     this.label = h("span");
-    this.button = h("button", { class: "launcher", type: "button", "aria-expanded": "false", onclick: () => this.#toggle() });
-    this.root = h("div", { class: "root" }, this.button);
+    this.button = h("button", {
+      class: "launcher",
+      type: "button",
+      "aria-expanded": "false",
+      onclick: () => this.#toggle(),
+      onpointerenter: () => import("./app.js").catch(() => {}), // soon needed
+    });
+    this.tip = h("div", { class: "tip", role: "status", hidden: true });
+    this.root = h("div", { class: "root" }, this.button, this.tip);
   }
 
   /** Show the button: from what is remembered at once, and from the server. */
   async begin() {
     const { memory } = this.#api;
-    const known = memory.chatbot && Date.now() - (memory.at ?? 0) < FRESH;
-    if (memory.chatbot) await this.#paint();
+    const { identity } = this.#options;
+    const claims = identity?.userId || identity?.jwt;
+    if (memory.chatbot && !claims) await this.#paint();
     try {
-      if (!known) await this.#api.session();
+      if (claims) await this.#reached(() => this.#api.identify(identity));
+      else if (!memory.chatbot || Date.now() - (memory.at ?? 0) > FRESH) await this.#reached(() => this.#api.session());
     } catch (error) {
-      if (/** @type {any} */ (error).status === 403 || /** @type {any} */ (error).status === 404) {
-        console.warn(`Chattery: ${/** @type {any} */ (error).message}`);
-        this.element.remove();
-      }
-      if (!memory.chatbot) throw error;
+      const { status, code } = /** @type {import("./api.js").Refused} */ (error);
+      this.root.remove();
+      this.#text = undefined;
+      if (code === "identity_required") return; // the page will say who it is
+      if (status === 0 && memory.chatbot) return this.#stand();
+      this.element.remove();
+      throw error;
     }
+    await this.#stand();
+  }
+
+  /** @param {() => Promise<any>} call */
+  async #reached(call) {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!passing(error) || tries >= TRIES) throw error;
+        await online(500 * 2 ** tries);
+      }
+    }
+  }
+
+  /** Be there, as the visitor left it. */
+  async #stand() {
     await this.#paint();
     this.emit("ready", {});
+    const { memory } = this.#api;
     const wide = matchMedia("(min-width: 481px)").matches;
     if (this.#options.open || (memory.open && wide)) await this.open({ focus: false });
     else if (memory.conversation?.status === "escalated") await this.#load();
@@ -111,9 +150,11 @@ class Widget {
     this.root.dataset.side = appearance.position;
     this.root.dataset.theme = appearance.theme;
     const { primaryColor: primary } = appearance;
+    const on = readable(appearance.textColor, primary);
     const colours = {
       primary,
-      "on-primary": readable(appearance.textColor, primary),
+      "on-primary": on,
+      away: luminance(on) > 0.4 ? "#000" : "#fff", // where the primary colour may go and stay readable
       "accent-light": legible(primary, "#f3f5f8"),
       "accent-dark": legible(primary, "#2c323e"),
     };
@@ -134,38 +175,50 @@ class Widget {
     this.badge.hidden = !unread;
   }
 
+  /** The conversation, loaded when it is first needed. @returns {Promise<import("./app.js").App>} */
   #load() {
-    this.#app ??= import("./app.js").then(async ({ App }) => {
-      const text = /** @type {import("./text.js").Text} */ (this.#text);
-      const app = new App({
-        api: this.#api,
-        shadow: this.#shadow,
-        style: STYLE,
-        root: this.root,
-        text,
-        close: () => this.close(),
-        emit: (name, detail) => this.emit(name, detail),
-        unread: (count) => this.#name(count),
-      });
-      await app.begin();
-      return app;
-    });
+    if (!this.#text) return Promise.reject(new Error("This chatbot talks to identified visitors only: call identify first."));
+    const text = this.#text;
+    this.#app ??= import("./app.js").then(
+      ({ App }) =>
+        new App({
+          api: this.#api,
+          shadow: this.#shadow,
+          style: STYLE,
+          root: this.root,
+          text,
+          close: () => this.close(),
+          emit: (name, detail) => this.emit(name, detail),
+          unread: (count) => this.#name(count),
+        }),
+    );
     this.#app.catch(() => (this.#app = undefined)); // to be tried again
     return this.#app;
   }
 
   #toggle() {
-    return this.#shown ? this.close() : this.open();
+    (this.#shown ? this.close() : this.open()).catch(() => this.#tell(this.#text?.failed ?? ""));
+  }
+
+  /** A word beside the button, where there is no panel to say it in. @param {string} text */
+  #tell(text) {
+    clearTimeout(this.#tipped);
+    this.tip.hidden = false;
+    this.tip.textContent = text;
+    this.#tipped = setTimeout(() => (this.tip.hidden = true), TIP_SHOWN);
   }
 
   /** @param {{focus?: boolean}} [how] */
   async open({ focus = true } = {}) {
     if (this.#shown) return;
-    const app = await this.#load();
+    this.button.setAttribute("aria-busy", "true");
+    const app = await this.#load().finally(() => this.button.removeAttribute("aria-busy"));
+    if (this.#shown) return;
     this.#shown = true;
+    this.tip.hidden = true;
     this.button.setAttribute("aria-expanded", "true");
     this.#api.remember({ open: true });
-    await app.show(focus);
+    app.show(focus);
     this.emit("open", {});
   }
 
@@ -185,12 +238,16 @@ class Widget {
     await (await this.#load()).send(String(message));
   }
 
-  /** Say who the visitor is, with a proof that the site's own server made. @param {import("./api.js").Identity} identity */
-  async identify({ userId, userHash, jwt }) {
+  /**
+   * Say who the visitor is, with a proof that the site's own server made; nothing after they
+   * signed out. Rejects when the proof is not valid.
+   * @param {import("./api.js").Identity | null} [identity]
+   */
+  async identify(identity) {
     const before = this.#api.memory.visitorId;
-    this.#api.identity = { userId, userHash, jwt };
-    await this.#api.session();
-    if (this.#api.memory.visitorId !== before && this.#app) await (await this.#app).reload();
+    await this.#api.identify(identity);
+    if (!this.#text) await this.#stand();
+    else if (this.#api.memory.visitorId !== before && this.#app) await (await this.#app).reload();
   }
 
   /** @param {Happening} name @param {(detail: any) => void} listener @returns {() => void} ends it */

@@ -1,7 +1,6 @@
 // A conversation as it happens: what people write, who is typing, how it stands.
 
-import { passing } from "./api.js";
-import { online } from "./answer.js";
+import { online, passing } from "./api.js";
 import { events } from "./sse.js";
 
 export class Live {
@@ -50,7 +49,7 @@ export class Live {
       } catch (error) {
         if (!passing(error) && !(/** @type {any} */ (error).status === 429)) return;
       }
-      if (!signal.aborted) await online(Math.min(500 * 2 ** tries, 15_000) * (0.5 + Math.random()));
+      if (!signal.aborted) await online(Math.min(500 * 2 ** tries, 15_000));
     }
   }
 }

@@ -1,19 +1,51 @@
 // One message as it is seen: its text, and below it what it rests on and what one may say to it.
 
 import { h, icon } from "./dom.js";
-import { address, link, render } from "./markdown.js";
+import { address, finished, link, render } from "./markdown.js";
 import { fill } from "./text.js";
 
 /** @typedef {{id: string, sender: string, text: string, author?: string | null, sources?: any[], feedback?: {rating: string} | null, createdAt?: string, status?: string, answerId?: string | null}} Message */
 
+/** What all messages of a widget share. @typedef {{words: import("./text.js").Text, language: string, name: string, logo: string | null}} Frame */
+
+/** Somebody is at it. @param {string} label */
+export const dots = (label) => h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, label));
+
+/** Markdown without its marks. @param {string} text */
+const plain = (text) => text.replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`#]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, "");
+
+const APART = 300_000; // ms after which the same person's next message has a head of its own
+
+/** A picture, or the first letter until there is one. @param {string} name @param {string | null} [logo] */
+export function face(name, logo) {
+  const element = h("div", { class: "face", "aria-hidden": "true" }, [...name][0]?.toUpperCase());
+  const src = logo && address(logo);
+  if (src) {
+    const image = h("img", { src, alt: "", referrerpolicy: "no-referrer" });
+    image.addEventListener("load", () => element.replaceChildren(image));
+  }
+  return element;
+}
+
+/** The day of a message, in words: "today", "Monday, 3 March". @param {string} at @param {string} language */
+export function day(at, language) {
+  const date = new Date(at);
+  const words =
+    date.toDateString() === new Date().toDateString()
+      ? new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(0, "day")
+      : new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" }).format(date);
+  return h("p", { class: "day" }, words);
+}
+
 export class Bubble {
   /**
    * @param {Partial<Message> & {sender: string}} message
-   * @param {import("./text.js").Text} words
+   * @param {Frame} frame
    * @param {(message: Bubble, rating: string, comment?: string) => Promise<any>} [rate]
    */
-  constructor(message, words, rate) {
-    this.words = words;
+  constructor(message, frame, rate) {
+    this.frame = frame;
+    this.words = frame.words;
     this.rate = rate;
     this.id = message.id ?? "";
     this.sender = message.sender;
@@ -22,32 +54,57 @@ export class Bubble {
     this.text = "";
     this.body = h("div", { class: "bubble", dir: "auto" });
     this.below = h("div", { class: "below" });
-    this.element = h("div", { class: `message ${this.sender}` }, this.#who(), this.body);
+    this.element = h("div", { class: `message ${this.sender}` }, ...this.#who(), this.body);
     if (message.text) this.say(message.text);
   }
 
   #who() {
-    const { you, ai, team } = this.words;
-    if (this.sender === "admin") return h("span", { class: "author" }, icon("person"), this.author || team);
-    if (this.sender === "system") return null;
-    return h("span", { class: "hush" }, this.sender === "visitor" ? you : ai);
+    const { words, name, logo } = this.frame;
+    const { you, ai, team } = words;
+    if (this.sender === "visitor") return [h("span", { class: "hush" }, you)];
+    if (this.sender === "system") return [];
+    const who = this.sender === "admin" ? this.author || team : name;
+    const kind = this.sender === "admin" ? "" : h("span", {}, ai);
+    return [face(who, this.sender === "admin" ? null : logo), h("span", { class: "author" }, h("b", {}, who), kind)];
+  }
+
+  /** Whether it goes on where another one ended: without a head then. @param {Bubble} before */
+  follow(before) {
+    const apart = Date.parse(this.createdAt) - Date.parse(before.createdAt);
+    const same = before.sender === this.sender && before.author === this.author && apart < APART;
+    this.element.classList.toggle("follows", same);
+  }
+
+  /** It is no answer but a notice. */
+  notice() {
+    this.sender = "system";
+    this.element.className = "message system";
+    this.element.querySelectorAll(".face, .author").forEach((part) => part.remove());
+  }
+
+  /** Say when it was. */
+  stamp() {
+    const time = new Intl.DateTimeFormat(this.frame.language, { hour: "numeric", minute: "2-digit" });
+    this.below.append(h("time", { datetime: this.createdAt }, time.format(new Date(this.createdAt))));
+    this.element.append(this.below);
   }
 
   /** Show that an answer is being looked for. */
   think() {
-    this.body.replaceChildren(h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, this.words.thinking)));
+    this.body.replaceChildren(dots(this.words.thinking));
   }
 
-  /** @param {string} text all of it so far */
-  say(text) {
+  /** @param {string} text all of it so far @param {boolean} [more] whether more is to come */
+  say(text, more = false) {
     if (!this.text) this.body.replaceChildren();
     this.text = text;
     if (this.sender === "visitor") this.body.textContent = text;
-    else render(this.body, text);
+    else render(this.body, more ? finished(text) : text);
   }
 
   /** The answer is there: its sources, and the thumbs. @param {{id?: string | null, sources?: any[], rating?: string, stopped?: boolean, rated?: boolean}} end */
   finish({ id, sources = [], rating, stopped, rated = true }) {
+    if (this.text) this.say(this.text);
     this.id = id || this.id;
     if (sources.length) this.element.append(this.#sources(sources));
     if (stopped) this.below.append(h("span", {}, this.words.stopped));
@@ -55,13 +112,13 @@ export class Bubble {
       this.thumbs = /** @type {const} */ (["up", "down"]).map((kind) =>
         h(
           "button",
-          { class: "plain", type: "button", "aria-pressed": "false", "aria-label": this.words[kind], title: this.words[kind], onclick: () => this.#rated(kind) },
+          { class: "plain thumb", type: "button", "aria-pressed": "false", "aria-label": this.words[kind], title: this.words[kind], onclick: () => this.#rated(kind) },
           icon("up", kind === "down" ? "flip" : ""),
         ),
       );
       this.below.append(...this.thumbs);
     }
-    if (this.below.childNodes.length) this.element.append(this.below);
+    this.stamp();
     if (rating) this.mark(rating);
   }
 
@@ -100,7 +157,7 @@ export class Bubble {
     const items = sources.map(({ title, url, page, quote }) => {
       const href = url && address(url);
       const name = page ? `${title}, ${fill(this.words.page, { n: page })}` : title;
-      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, quote.replace(/[*_`#]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, "")));
+      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, plain(quote)));
     });
     const summary = h("summary", {}, icon("book"), `${this.words.sources} (${sources.length})`, icon("down", "turn"));
     return h("details", { class: "sources" }, summary, h("ol", {}, ...items));

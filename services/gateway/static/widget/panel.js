@@ -1,7 +1,7 @@
 // The panel's frame: header and menu, the conversation, notices, the line one writes in.
 
 import { h, icon } from "./dom.js";
-import { address } from "./markdown.js";
+import { face } from "./message.js";
 
 /** @typedef {{send: (text: string) => void, stop: () => void, close: () => void, fresh: () => void, save: () => void, human: () => void, sound: () => void, typing: () => void}} Actions */
 
@@ -15,15 +15,14 @@ export class Panel {
     this.busy = false;
     this.blocked = false;
     this.state = h("p");
-    this.avatar = h("div", { class: "avatar", "aria-hidden": "true" }, [...chatbot.name][0]?.toUpperCase());
-    this.#logo(chatbot.appearance.logoUrl);
-    this.log = h("div", { class: "log", role: "log", "aria-live": "off", "aria-label": words.log, tabindex: "0" });
+    this.log = h("div", { class: "log", role: "log", "aria-live": "off", "aria-label": words.log, tabindex: "0", onscroll: () => this.#scrolled() });
+    this.down = h("button", { class: "latest", type: "button", "aria-label": words.latest, title: words.latest, hidden: true, onclick: () => this.keep(() => {}, true) }, icon("down"));
     this.spoken = h("div", { class: "hush", role: "status" });
     this.notice = h("div", { class: "notice", hidden: true });
     this.field = h("textarea", { rows: "1", maxlength: "8000", "aria-label": words.placeholder, placeholder: words.placeholder, oninput: () => this.#typed(), onkeydown: (/** @type {KeyboardEvent} */ e) => this.#key(e) });
     this.go = h("button", { class: "go", disabled: true });
     this.menu = this.#menu(chatbot.handoffEnabled);
-    this.more = h("button", { class: "plain", type: "button", "aria-label": words.menu, title: words.menu, "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more", "dot"));
+    this.more = h("button", { class: "plain more", type: "button", "aria-label": words.menu, title: words.menu, "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more", "dot"));
     this.form = h("form", { class: "compose", onsubmit: (/** @type {Event} */ e) => this.#submit(e) }, this.field, this.go);
     this.element = h(
       "section",
@@ -31,13 +30,13 @@ export class Panel {
       h(
         "header",
         {},
-        this.avatar,
+        face(chatbot.name, chatbot.appearance.logoUrl),
         h("div", { class: "title" }, h("h2", {}, chatbot.name), this.state),
         this.more,
-        h("button", { class: "plain", type: "button", "aria-label": words.close, title: words.close, onclick: actions.close }, icon("close")),
+        h("button", { class: "plain leave", type: "button", "aria-label": words.close, title: words.close, onclick: actions.close }, icon("close")),
       ),
       this.menu,
-      this.log,
+      h("div", { class: "middle" }, this.log, this.down),
       this.notice,
       this.form,
       h("p", { class: "small" }, chatbot.aiDisclosure),
@@ -47,14 +46,6 @@ export class Panel {
       if (!event.composedPath().includes(this.more)) this.toggleMenu(false);
     });
     this.working(false);
-  }
-
-  /** @param {string | null} url */
-  #logo(url) {
-    const src = url && address(url);
-    if (!src) return;
-    const image = h("img", { src, alt: "", referrerpolicy: "no-referrer" });
-    image.addEventListener("load", () => this.avatar.replaceChildren(image));
   }
 
   /** @param {boolean} handoff */
@@ -144,6 +135,7 @@ export class Panel {
     this.go.replaceChildren(icon(busy ? "stop" : "send"));
     this.go.setAttribute("aria-label", label);
     this.go.title = label;
+    this.go.classList.toggle("stop", busy);
     this.#enable();
   }
 
@@ -161,9 +153,18 @@ export class Panel {
 
   /** Change the conversation; it stays at its end if it was there. @param {() => void} change @param {boolean} [force] */
   keep(change, force = false) {
-    const { log } = this;
-    const there = force || log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+    const there = force || this.#near();
     change();
-    if (there) log.scrollTop = log.scrollHeight;
+    if (there) this.log.scrollTop = this.log.scrollHeight;
+    this.#scrolled();
+  }
+
+  #near() {
+    const { log } = this;
+    return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+  }
+
+  #scrolled() {
+    this.down.hidden = this.#near();
   }
 }

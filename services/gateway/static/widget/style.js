@@ -15,11 +15,12 @@ p, ul, ol, blockquote, pre, figure { margin: 0; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .hush { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-header { display: flex; align-items: center; gap: 12px; padding: 14px 10px 14px 16px; background: var(--primary); color: var(--on-primary); }
+header { display: flex; align-items: center; gap: 12px; padding: 14px 10px 14px 16px; background: linear-gradient(120deg, var(--primary), color-mix(in srgb, var(--primary) 78%, var(--away))); color: var(--on-primary); }
 [dir=rtl] header { padding: 14px 16px 14px 10px; }
 header :focus-visible { outline-color: currentColor; outline-offset: -2px; }
-.avatar { display: grid; place-items: center; flex: none; width: 40px; height: 40px; border-radius: 50%; overflow: hidden; background: color-mix(in srgb, var(--on-primary) 16%, var(--primary)); font-weight: 700; font-size: 17px; }
-.avatar img { width: 100%; height: 100%; object-fit: cover; }
+.face { display: grid; place-items: center; flex: none; width: 28px; height: 28px; border-radius: 50%; overflow: hidden; background: var(--primary); color: var(--on-primary); font-weight: 700; font-size: 13px; line-height: 1; user-select: none; }
+.face img { width: 100%; height: 100%; object-fit: cover; }
+header .face { width: 42px; height: 42px; font-size: 18px; background: color-mix(in srgb, var(--on-primary) 16%, var(--primary)); box-shadow: 0 0 0 2px color-mix(in srgb, var(--on-primary) 28%, transparent); }
 .title { flex: 1; min-width: 0; }
 .title h2 { margin: 0; font-size: 16px; line-height: 1.3; font-weight: 650; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .title p { font-size: 13px; line-height: 1.35; }
@@ -33,19 +34,39 @@ header :focus-visible { outline-color: currentColor; outline-offset: -2px; }
 .menu [aria-pressed=true] .icon { color: var(--accent); }
 .menu [aria-pressed=true]::after { content: "✓"; margin-inline-start: auto; }
 
-.log { flex: 1; min-height: 0; overflow-y: auto; overscroll-behavior: contain; padding: 18px 16px 8px; display: flex; flex-direction: column; gap: 14px; scrollbar-width: thin; }
+.middle { position: relative; flex: 1; min-height: 0; display: flex; }
+.log { flex: 1; min-width: 0; overflow-y: auto; overscroll-behavior: contain; padding: 20px 16px 10px; display: flex; flex-direction: column; scrollbar-width: thin; }
 .log:focus-visible { outline-offset: -3px; }
-.message { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; max-width: 100%; animation: come .18s ease-out; }
+.latest { position: absolute; bottom: 10px; left: 50%; display: grid; place-items: center; width: 36px; height: 36px; margin-left: -18px; padding: 0; border: 1px solid var(--line); border-radius: 50%; background: var(--ground); box-shadow: var(--shade); }
+.day { margin: 18px auto 0; color: var(--quiet); font-size: 12.5px; font-weight: 600; }
+.day::first-letter { text-transform: uppercase; }
+.message { display: grid; grid-template-columns: 28px minmax(0, 1fr); column-gap: 10px; row-gap: 4px; align-items: start; margin-top: 18px; animation: come .18s ease-out; }
+.message:first-child { margin-top: 0; }
+.message > * { grid-column: 2; justify-self: start; }
+.message > .face { grid-column: 1; grid-row: 2; align-self: start; }
+.message > .author { grid-row: 1; }
+.message > .bubble { grid-row: 2; }
+.message > .sources { grid-row: 3; }
+.message > .below { grid-row: 4; }
+.message > .why { grid-row: 5; scroll-margin: 16px; }
+.follows { margin-top: 4px; }
+.follows > .face { visibility: hidden; }
+.follows > .author { display: none; }
 @keyframes come { from { opacity: 0; transform: translateY(6px); } }
-.message.visitor { align-items: flex-end; }
-.author { font-size: 13px; font-weight: 600; color: var(--quiet); display: flex; align-items: center; gap: 6px; }
-.author .icon { width: 15px; height: 15px; }
-.bubble { max-width: 88%; padding: 10px 14px; border-radius: 16px; border-end-start-radius: 5px; background: var(--soft); overflow-wrap: anywhere; display: flex; flex-direction: column; gap: 8px; }
-.visitor .bubble { border-radius: 16px; border-end-end-radius: 5px; background: var(--primary); color: var(--on-primary); white-space: pre-wrap; }
+.message.visitor, .message.system { grid-template-columns: minmax(0, 1fr); }
+.message.visitor > *, .message.system > * { grid-column: 1; }
+.message.visitor > * { justify-self: end; }
+.message.visitor .bubble { max-width: 84%; }
+.author { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 6px; max-width: 100%; font-size: 12.5px; color: var(--quiet); }
+.author b { font-weight: 650; color: var(--text); overflow-wrap: anywhere; }
+.bubble { max-width: 100%; padding: 10px 14px; border-radius: 18px; border-start-start-radius: 6px; background: var(--soft); overflow-wrap: anywhere; display: flex; flex-direction: column; gap: 8px; }
+.visitor .bubble { border-radius: 18px; border-end-end-radius: 6px; background: var(--primary); color: var(--on-primary); white-space: pre-wrap; }
 .admin .bubble { background: color-mix(in srgb, var(--accent) 13%, var(--ground)); }
-.system { align-items: center; }
+.admin > .face { background: var(--accent); color: var(--ground); }
+.message.system > * { justify-self: center; }
 .system .bubble { max-width: 94%; padding: 8px 14px; border: 1px dashed var(--line); border-radius: 12px; background: none; color: var(--quiet); font-size: 14px; text-align: center; }
-.unsent .bubble { opacity: .65; }
+.held .bubble { outline: 1px dashed var(--primary); outline-offset: 2px; }
+.sent .bubble { outline: 0; }
 .bubble p { white-space: pre-line; }
 .bubble .heading { font-weight: 650; }
 .bubble ul, .bubble ol { padding-inline-start: 22px; }
@@ -62,7 +83,7 @@ th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: start; }
 .dots i:nth-child(2) { animation-delay: .15s; } .dots i:nth-child(3) { animation-delay: .3s; }
 @keyframes dot { 0%, 60%, 100% { opacity: .35; } 30% { opacity: 1; transform: translateY(-3px); } }
 
-.sources { max-width: 88%; font-size: 13px; }
+.sources { max-width: 100%; font-size: 13px; }
 .sources summary { display: inline-flex; align-items: center; gap: 6px; min-height: 26px; padding: 0 4px; border-radius: 6px; color: var(--quiet); cursor: pointer; list-style: none; font-weight: 600; }
 .sources summary::-webkit-details-marker { display: none; }
 .sources summary .icon { width: 15px; height: 15px; }
@@ -72,15 +93,17 @@ th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: start; }
 .sources li { padding: 9px 12px; border: 1px solid var(--line); border-radius: 10px; }
 .sources li > :first-child { font-weight: 600; }
 .sources q { display: -webkit-box; margin-top: 3px; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; color: var(--quiet); quotes: none; }
-.below { display: flex; flex-wrap: wrap; align-items: center; gap: 2px; font-size: 13px; color: var(--quiet); min-height: 28px; }
+.below { display: flex; flex-wrap: wrap; align-items: center; gap: 2px; font-size: 12px; color: var(--quiet); min-height: 18px; }
+.below time { margin-inline: 6px; }
+.message:has(+ .follows) .below:not(:has(.thumb)) { display: none; }
 .below .plain { width: 30px; height: 28px; border-radius: 7px; }
 .below .icon { width: 16px; height: 16px; }
 .below [aria-pressed=true] { color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, transparent); }
 .below [aria-pressed=true] .icon { fill: color-mix(in srgb, currentColor 30%, transparent); }
 .flip { transform: scaleY(-1); }
-.why { display: flex; gap: 6px; width: 88%; }
+.why { display: flex; gap: 6px; width: 100%; }
 .why input { flex: 1; min-width: 0; font: inherit; font-size: 14px; padding: 6px 10px; border: 1px solid var(--quiet); border-radius: 9px; background: var(--ground); color: var(--text); }
-.chips { display: flex; flex-wrap: wrap; gap: 8px; }
+.chips { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 14px; padding-inline-start: 38px; }
 .chip { display: inline-flex; align-items: center; gap: 8px; min-height: 36px; padding: 6px 14px; border: 1px solid var(--accent); border-radius: 18px; background: var(--ground); color: var(--accent); text-align: start; font-size: 14px; font-weight: 550; }
 .chip:hover { background: color-mix(in srgb, var(--accent) 8%, var(--ground)); }
 .chip .icon { width: 16px; height: 16px; }

@@ -22,6 +22,8 @@ export default {
   slow: "Zu viele Nachrichten. In {n} s können Sie wieder schreiben.",
   failed: "Das hat nicht geklappt.",
   retry: "Erneut versuchen",
+  unavailable: "Der Chat ist gerade nicht verfügbar.",
+  latest: "Zur neuesten Nachricht",
   waiting: "Gleich ist jemand für Sie da",
   typing: "{name} schreibt…",
   thinking: "Antwort wird gesucht…",

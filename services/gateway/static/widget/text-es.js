@@ -22,6 +22,8 @@ export default {
   slow: "Demasiados mensajes. Podrás escribir de nuevo en {n} s.",
   failed: "No ha funcionado.",
   retry: "Reintentar",
+  unavailable: "El chat no está disponible en este momento.",
+  latest: "Ir al mensaje más reciente",
   waiting: "Esperando a una persona",
   typing: "{name} está escribiendo…",
   thinking: "Buscando una respuesta…",

@@ -22,6 +22,8 @@ export default {
   slow: "Trop de messages. Vous pourrez écrire dans {n} s.",
   failed: "Cela n’a pas fonctionné.",
   retry: "Réessayer",
+  unavailable: "Le chat n’est pas disponible pour le moment.",
+  latest: "Aller au message le plus récent",
   waiting: "En attente d’une personne",
   typing: "{name} écrit…",
   thinking: "Recherche d’une réponse…",

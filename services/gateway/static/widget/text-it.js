@@ -22,6 +22,8 @@ export default {
   slow: "Troppi messaggi. Potrai scrivere tra {n} s.",
   failed: "Non ha funzionato.",
   retry: "Riprova",
+  unavailable: "La chat non è disponibile in questo momento.",
+  latest: "Vai al messaggio più recente",
   waiting: "In attesa di una persona",
   typing: "{name} sta scrivendo…",
   thinking: "Cerco una risposta…",

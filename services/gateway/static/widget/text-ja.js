@@ -22,6 +22,8 @@ export default {
   slow: "メッセージが多すぎます。{n}秒後に入力できます。",
   failed: "うまくいきませんでした。",
   retry: "再試行",
+  unavailable: "現在チャットを利用できません。",
+  latest: "最新のメッセージへ",
   waiting: "担当者を待っています",
   typing: "{name}さんが入力中…",
   thinking: "回答を探しています…",

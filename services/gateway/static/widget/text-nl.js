@@ -22,6 +22,8 @@ export default {
   slow: "Te veel berichten. U kunt over {n} s weer schrijven.",
   failed: "Dat is niet gelukt.",
   retry: "Opnieuw proberen",
+  unavailable: "De chat is nu niet beschikbaar.",
+  latest: "Naar het nieuwste bericht",
   waiting: "Wachten op een medewerker",
   typing: "{name} is aan het typen…",
   thinking: "Antwoord wordt gezocht…",

@@ -22,6 +22,8 @@ export default {
   slow: "Zbyt wiele wiadomości. Możesz pisać za {n} s.",
   failed: "Nie udało się.",
   retry: "Spróbuj ponownie",
+  unavailable: "Czat jest teraz niedostępny.",
+  latest: "Przejdź do najnowszej wiadomości",
   waiting: "Oczekiwanie na konsultanta",
   typing: "{name} pisze…",
   thinking: "Szukam odpowiedzi…",

@@ -22,6 +22,8 @@ export default {
   slow: "Muitas mensagens. Você poderá escrever em {n} s.",
   failed: "Não funcionou.",
   retry: "Tentar de novo",
+  unavailable: "O chat não está disponível no momento.",
+  latest: "Ir para a mensagem mais recente",
   waiting: "Aguardando uma pessoa",
   typing: "{name} está escrevendo…",
   thinking: "Procurando uma resposta…",

@@ -22,6 +22,8 @@ export default {
   slow: "Çok fazla mesaj. {n} sn sonra yazabilirsiniz.",
   failed: "Olmadı.",
   retry: "Yeniden dene",
+  unavailable: "Sohbet şu anda kullanılamıyor.",
+  latest: "En yeni mesaja git",
   waiting: "Bir temsilci bekleniyor",
   typing: "{name} yazıyor…",
   thinking: "Yanıt aranıyor…",

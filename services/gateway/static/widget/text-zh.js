@@ -22,6 +22,8 @@ export default {
   slow: "消息过多，{n} 秒后可再次发送。",
   failed: "操作失败。",
   retry: "重试",
+  unavailable: "聊天暂时不可用。",
+  latest: "跳到最新消息",
   waiting: "正在等待客服",
   typing: "{name} 正在输入…",
   thinking: "正在查找答案…",

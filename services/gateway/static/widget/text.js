@@ -24,6 +24,8 @@ export const ENGLISH = {
   slow: "Too many messages. You can write again in {n} s.",
   failed: "That did not work.",
   retry: "Try again",
+  unavailable: "Chat is not available right now.",
+  latest: "Go to the newest message",
   waiting: "Waiting for a person",
   typing: "{name} is typing…",
   thinking: "Looking for an answer…",
