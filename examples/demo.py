@@ -164,6 +164,7 @@ async def main() -> None:
 
         _step(2, "Knowledge: a help centre by its sitemap, and four documents")
         await _learn(api, chatbot, site)
+        (_data() / "demo-chatbot").write_text(chatbot)  # the project's page lets people try it
 
         _step(3, "Ten questions: two in other languages, one that nothing here can answer")
         for language, question in QUESTIONS:
@@ -174,12 +175,17 @@ async def main() -> None:
         await api.call("DELETE", f"/api/webhooks/{hook['id']}")
     console.print(
         f"\n[green]That was the whole way.[/green] The conversations are in the dashboard, "
-        f"{dev['baseUrl']}/dashboard ({dev['email']} / {dev['password']})."
+        f"{dev['baseUrl']}/dashboard ({dev['email']} / {dev['password']}), and the bot itself "
+        f"is on {dev['baseUrl']}/."
     )
 
 
+def _data() -> Path:
+    return Path(os.environ.get("CHATTERY_DATA") or ".chattery")
+
+
 def _running_stack() -> dict[str, str]:
-    path = Path(os.environ.get("CHATTERY_DATA") or ".chattery") / "dev.json"
+    path = _data() / "dev.json"
     if not path.exists():
         raise DemoFailed(
             f"No running stack was found ({path} is not there). Start one with `make run` in "

@@ -140,6 +140,9 @@ class Stack:
                 "CHATTERY_ADMIN_EMAIL": self.email,
                 "CHATTERY_ADMIN_PASSWORD": self.password,
                 "CHATTERY_BOOTSTRAP_API_KEY": known["api_key"],
+                "CHATTERY_HOME_CHATBOT_FILE": self.environ.get(
+                    "CHATTERY_HOME_CHATBOT_FILE", str(self.data / "demo-chatbot")
+                ),
             }
         if service == "ingest":
             env["CHATTERY_FETCH_ALLOW"] = self.environ.get("CHATTERY_FETCH_ALLOW", DEFAULT_ALLOW)

@@ -28,6 +28,7 @@ class Settings(DatabaseSettings):
     bootstrap_api_key: SecretStr | None = None
     smtp_url: SecretStr | None = None  # smtp://user:password@host:587, smtps://… for TLS at once
     mail_from: str = "Chattery <chattery@localhost>"
+    home_chatbot_file: Path | None = None  # holds the id of the chatbot that `/` lets people try
     upload_mb: Annotated[int, Field(ge=1, le=100)] = 25  # a file
     upload_files: Annotated[int, Field(ge=1, le=100)] = 20  # a request
     max_streams: int = 10_000

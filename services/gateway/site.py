@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from libs.common.calls.shapes import Request
+from libs.common.calls.shapes import Reply, Request
 from libs.common.errors import NotFound
+from libs.common.ids import is_id
 from services.gateway import reference
 from services.gateway.call import Call
 from services.gateway.gateway import Gateway
-from services.gateway.pages import IMMUTABLE, REVALIDATE, SHORT
+from services.gateway.pages import IMMUTABLE, PAGE_POLICY, REVALIDATE, SHORT
 
 READY_TIMEOUT = 3.0  # seconds
-DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 class AssetName(Request, frozen=True, kw_only=True):
@@ -68,8 +68,8 @@ def _contract_json() -> bytes:
 
 
 @cache
-def _reference() -> bytes:
-    return reference.page(contract()).encode()
+def _reference(version: str) -> bytes:
+    return reference.page(contract(), version).encode()
 
 
 async def openapi(_: Gateway, call: Call, __: Any) -> web.Response:
@@ -82,15 +82,32 @@ async def home(gateway: Gateway, call: Call, _: Any) -> web.Response:
     return await gateway.pages.serve(call, "site/index.html")
 
 
-async def docs(_: Gateway, call: Call, __: Any) -> web.Response:
-    """The contract as a page: no script, nothing from elsewhere."""
+class DemoChatbot(Reply, frozen=True, kw_only=True):
+    chatbot_id: str | None
+
+
+async def demo(gateway: Gateway, _: Call, __: Any) -> DemoChatbot:
+    """Which chatbot the project's page lets people try, if there is one."""
+    file = gateway.settings.home_chatbot_file
+    if file is None:
+        return DemoChatbot(chatbot_id=None)
+    try:
+        found = (await asyncio.to_thread(file.read_text, errors="replace")).strip()
+    except OSError:
+        return DemoChatbot(chatbot_id=None)
+    return DemoChatbot(chatbot_id=found if is_id(found, "bot") else None)
+
+
+async def docs(gateway: Gateway, call: Call, _: Any) -> web.Response:
+    """The contract as a page, to read and to try."""
     headers = {
         **call.headers,
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": SHORT,
-        "Content-Security-Policy": DOCS_POLICY,
+        "Content-Security-Policy": PAGE_POLICY,
     }
-    return web.Response(body=await asyncio.to_thread(_reference), headers=headers)
+    version = await asyncio.to_thread(gateway.pages.version, "site")
+    return web.Response(body=await asyncio.to_thread(_reference, version), headers=headers)
 
 
 async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:
@@ -106,7 +123,7 @@ async def widget(gateway: Gateway, call: Call, _: Any) -> web.Response:
 
 async def versioned(gateway: Gateway, call: Call, request: VersionedName) -> web.Response:
     """``/assets/{area}/{version}/{name}``: kept for ever where the version is today's."""
-    if request.area not in ("dashboard", "widget") or ".." in request.name:
+    if request.area not in ("dashboard", "site", "widget") or ".." in request.name:
         raise NotFound
     if request.area == "widget":
         _for_anyone(call)
