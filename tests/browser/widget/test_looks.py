@@ -1,0 +1,133 @@
+"""Every state of the widget: kept as a screenshot, and nothing that axe-core holds against it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.conftest import Visits, look
+from tests.browser.proxy import Network
+from tests.browser.widget.conftest import Shop, Widget, latest
+from tests.e2e.client import Api
+
+QUESTION = "Where is the office?"
+SIZES = {"desktop": (1100, 800), "phone": (390, 844)}
+LOOKS = [("light", "desktop", "en"), ("dark", "phone", "ar")]
+
+Snap = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+def found() -> list[Any]:
+    """What axe-core found."""
+    return []
+
+
+@pytest.mark.parametrize(("scheme", "size", "language"), LOOKS)
+async def test_every_state_is_accessible_and_kept_to_look_at(
+    scheme: str,
+    size: str,
+    language: str,
+    visits: Visits,
+    shop: Shop,
+    bot: str,
+    network: Network,
+    api: Api,
+    found: list[Any],
+) -> None:
+    shop.language = language
+    width, height = SIZES[size]
+    page = await visits.page(
+        shop.url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+    )
+
+    async def snap(state: str) -> None:
+        name = f"widget-{scheme}-{size}-{language}-{state}"
+        found.extend((state, one) for one in await look(page, name, settle=0))
+
+    widget = Widget(page)
+    await widget.launcher.wait_for()
+    await snap("1-closed")
+    await widget.open()
+    await widget.chip.first.wait_for()
+    await snap("2-greeting")
+    await _answered(widget, network, snap)
+    await _helped_by_a_person(widget, api, bot, snap)
+    await _hindered(widget, snap)
+    visits.forgive("ERR_INTERNET_DISCONNECTED", "429", "500")
+    assert found == [], json.dumps(found, indent=1, ensure_ascii=False)
+
+
+async def _answered(widget: Widget, network: Network, snap: Snap) -> None:
+    network.hold_rest = True
+    await widget.ask(QUESTION)
+    await expect(widget.bubble.nth(2)).to_contain_text("The")
+    await widget.stop.wait_for()
+    await snap("3-streaming")
+    network.released.set()
+    await widget.answers("12 Harbour Street")
+    await widget.page.locator("chattery-widget summary").click()
+    await snap("4-sources")
+    await widget.thumb.last.click()
+    await widget.why.wait_for()
+    await snap("5-feedback")
+    await widget.more.click()
+    await snap("6-menu")
+
+
+async def _helped_by_a_person(widget: Widget, api: Api, bot: str, snap: Snap) -> None:
+    await widget.menu.locator("button").first.click()
+    await widget.system.wait_for()
+    await snap("7-waiting")
+    path = f"/api/conversations/{(await latest(api, bot))['id']}"
+    await api.post(f"{path}/typing")
+    await widget.typing.wait_for()
+    await snap("8-typing")
+    await api.post(f"{path}/reply", {"message": "Hello, I am here for you. **How can I help?**"})
+    await widget.admin.wait_for()
+    await snap("9-person")
+    await widget.leave.click()
+    await api.post(f"{path}/reply", {"message": "Are you still there?"})
+    await expect(widget.badge).to_have_text("1")
+    await snap("10-unread")
+    await widget.open()
+    await api.post(f"{path}/resolve")
+    await widget.notice.wait_for()
+    await snap("11-resolved")
+
+
+async def _hindered(widget: Widget, snap: Snap) -> None:
+    page = widget.page
+    await page.context.set_offline(True)
+    await widget.notice.wait_for()
+    await snap("12-offline")
+    await page.context.set_offline(False)
+    await _refused(page, 429, {"Retry-After": "30"}, "rate_limited")
+    await widget.ask("And the opening hours?")
+    await expect(widget.notice).to_contain_text("30")
+    await snap("13-limited")
+    await page.reload()
+    await widget.launcher.wait_for()
+    await page.evaluate("Chattery.open()")
+    await widget.panel.wait_for()
+    await _refused(page, 500, {}, "internal_error")
+    await widget.ask("And the opening hours?")
+    await expect(widget.notice).to_have_class("notice bad")
+    await snap("14-error")
+
+
+async def _refused(page: Page, status: int, headers: dict[str, str], code: str) -> None:
+    """Whatever is asked from now on is refused."""
+
+    async def refuse(route: Route) -> None:
+        allow = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"}
+        expose = {"Access-Control-Expose-Headers": "Retry-After", **allow, **headers}
+        body = {"error": {"code": code, "message": "No.", "details": {}}}
+        await route.fulfill(status=status, headers=expose, json=body)
+
+    await page.route("**/api/chat/*", refuse)
