@@ -93,9 +93,9 @@ async def visits(browser: Browser, api: Api) -> AsyncIterator[Visits]:
 
 
 async def look(
-    page: Page, name: str, *, settle: int = 350, full_page: bool = False
+    page: Page, name: str, *, settle: int = 350, full_page: bool = False, part: str = "html"
 ) -> list[dict[str, Any]]:
-    """Keep a screenshot, and return what axe-core has against the page.
+    """Keep a screenshot, and return what axe-core has against the page, or against parts of it.
 
     ``settle``: milliseconds to wait; half faded in, nothing has enough contrast.
     """
@@ -105,7 +105,7 @@ async def look(
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE.read_text() + "\n;0")
     found = await page.evaluate(
-        f"axe.run(document, {{runOnly: {json.dumps(RULES)}, resultTypes: ['violations']}})"
+        f"axe.run([...document.querySelectorAll({json.dumps(part)})], {{runOnly: {json.dumps(RULES)}, resultTypes: ['violations']}})"
     )
     return [
         {"rule": v["id"], "at": [n["target"] for n in v["nodes"]], "why": v["help"]}

@@ -66,8 +66,8 @@ async def test_every_state_is_accessible_and_kept_to_look_at(
 async def _answered(widget: Widget, network: Network, snap: Snap) -> None:
     network.hold_rest = True
     await widget.ask(QUESTION)
+    await expect(widget.bubble.nth(2)).to_contain_text("The")
     await widget.stop.wait_for()
-    await widget.bubble.nth(2).wait_for()
     await snap("3-streaming")
     network.released.set()
     await widget.answers("12 Harbour Street")
@@ -113,8 +113,8 @@ async def _hindered(widget: Widget, snap: Snap) -> None:
     await snap("13-limited")
     await page.reload()
     await widget.launcher.wait_for()
-    if not await widget.panel.is_visible():
-        await widget.open()
+    await page.evaluate("Chattery.open()")
+    await widget.panel.wait_for()
     await _refused(page, 500, {}, "internal_error")
     await widget.ask("And the opening hours?")
     await expect(widget.notice).to_have_class("notice bad")

@@ -1,7 +1,6 @@
 """What the widget is to the page around it, to its visitors' eyes, ears and hands, and its size."""
 
 import gzip
-import json
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -36,6 +35,8 @@ async def test_a_hostile_stylesheet_changes_nothing(visits: Visits, shop: Shop, 
     widget = Widget(await visits.page(shop.url, viewport={"width": 1100, "height": 800}))
     await widget.open()
 
+    await widget.page.mouse.move(0, 0)  # it rises a little under the pointer
+    await widget.page.wait_for_timeout(300)
     box = await widget.launcher.bounding_box()
     assert box == {"x": 1024, "y": 724, "width": 56, "height": 56}
     size = await widget.bubble.first.evaluate("e => getComputedStyle(e).fontSize")
@@ -75,33 +76,6 @@ async def test_focus_stays_in_a_panel_that_covers_the_page(
     for _ in range(12):
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.localName") == "chattery-widget"
-
-
-async def test_axe_finds_nothing_in_any_state_light_or_dark(
-    visits: Visits, shop: Shop, bot: str, api: Api
-) -> None:
-    for scheme, width in (("light", 1100), ("dark", 1100), ("light", 375)):
-        name = f"widget-{scheme}-{width}"
-        page = await visits.page(
-            shop.url, color_scheme=scheme, viewport={"width": width, "height": 760}
-        )
-        widget = Widget(page)
-        await widget.launcher.wait_for()
-        found = await look(page, f"{name}-closed")
-        await widget.open()
-        found += await look(page, f"{name}-open")
-        await widget.ask("Where is the office?")
-        await widget.answers("12 Harbour Street")
-        await page.locator("chattery-widget summary").click()
-        await page.get_by_role("button", name="Not helpful").click()
-        await widget.why.wait_for()
-        found += await look(page, f"{name}-answered")
-        await page.get_by_role("button", name="More options").click()
-        found += await look(page, f"{name}-menu")
-        await page.get_by_role("button", name="Talk to a person").click()
-        await widget.system.wait_for()
-        found += await look(page, f"{name}-waiting")
-        assert found == [], json.dumps(found, indent=1)
 
 
 async def test_arabic_is_written_from_right_to_left(visits: Visits, shop: Shop, bot: str) -> None:

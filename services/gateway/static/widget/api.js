@@ -12,7 +12,7 @@ export class Refused extends Error {
 }
 
 /** @typedef {{userId?: string, userHash?: string, jwt?: string}} Identity */
-/** What is remembered between pages. @typedef {{token?: string, visitorId?: string, expiresAt?: string, chatbot?: any, conversation?: any, at?: number, left?: string, language?: string, seenAt?: string, sound?: boolean, open?: boolean, draft?: string}} Memory */
+/** What is remembered between pages. @typedef {{token?: string, visitorId?: string, expiresAt?: string, chatbot?: any, conversation?: any, at?: number, left?: string, language?: string, seenAt?: string, sound?: boolean, open?: boolean, draft?: string, asked?: {body: any, at: number}}} Memory */
 
 const RENEW_BEFORE = 120_000; // ms
 const CALL_TIMEOUT = 20_000; // ms
@@ -48,7 +48,9 @@ export class Api {
   /** Take over what other tabs of this site have learnt. */
   recall() {
     try {
-      Object.assign(this.memory, JSON.parse(localStorage.getItem(this.key) ?? "{}"));
+      const stored = JSON.parse(localStorage.getItem(this.key) ?? "{}");
+      if (!stored.asked) delete this.memory.asked; // it was taken there
+      Object.assign(this.memory, stored);
     } catch {} // no storage here: a visit is as long as the page
   }
 

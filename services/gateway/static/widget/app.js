@@ -18,6 +18,7 @@ import { fill } from "./text.js";
 
 const TYPING_SHOWN = 5_000; // ms
 const TYPING_TOLD = 3_000; // ms
+const STILL_MEANT = 600_000; // ms after which a question that was cut off is not asked again
 const LONGEST_COUNT = 900; // seconds worth counting down; beyond it is a budget that is used up
 const MOST_PAGES = 10; // of 100 messages
 
@@ -78,11 +79,22 @@ export class App {
     try {
       await this.load();
       this.#state();
+      this.#resume();
     } catch (error) {
       if (/** @type {Refused} */ (error).status === 404) return this.fresh(); // it was deleted meanwhile
       const again = () => (this.panel.tell(), (this.ready = this.begin()));
       this.panel.tell(this.#why(error), { bad: true, act: again });
     }
+  }
+
+  /** Ask again what a reload cut off before it was known to be taken; the server takes it once. */
+  #resume() {
+    const { body, at } = this.api.memory.asked ?? { body: null, at: 0 };
+    if (!body || this.answer) return;
+    const taken = this.all.some((one) => one.sender === "visitor" && one.text === body.message && Date.parse(one.createdAt) > at - 60_000);
+    if (taken || Date.now() - at > STILL_MEANT) return this.api.remember({ asked: undefined });
+    this.suggestions?.remove();
+    this.#ask(body);
   }
 
   /** The session is another one: begin anew with what it has. */
@@ -206,7 +218,7 @@ export class App {
     if (message.sender === "bot") {
       bubble.finish({ sources: message.sources, rating: message.feedback?.rating, stopped: message.status === "stopped", rated: message.status !== "error" });
     }
-    else if (message.sender !== "system") bubble.stamp();
+    else if (message.sender !== "system") this.panel.keep(() => bubble.stamp());
     if (message.id) this.bubbles.set(message.id, bubble);
   }
 
@@ -243,9 +255,7 @@ export class App {
     if (!message) return;
     if (this.answer) return this.panel.write(message); // one thing after the other
     this.suggestions?.remove();
-    this.panel.element.querySelectorAll(".offer").forEach((offer) => offer.remove());
-    const mine = this.#bubble({ sender: "visitor", text: message });
-    mine.element.classList.add("sending");
+    this.#clear();
     const body = {
       message,
       conversationId: this.conversation?.id,
@@ -253,7 +263,22 @@ export class App {
       clientMessageId: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
       metadata: { page: location.href.slice(0, 500) },
     };
+    this.api.remember({ asked: { body, at: Date.now() } });
+    await this.#ask(body);
+  }
+
+  /** @param {any} body */
+  async #ask(body) {
+    const mine = this.#bubble({ sender: "visitor", text: body.message });
+    mine.element.classList.add("sending");
+    mine.element.classList.toggle("held", !navigator.onLine);
     await this.#answered(new Answer(this.api, {}), (answer) => answer.ask(body), mine);
+    this.api.remember({ asked: undefined });
+  }
+
+  /** What was offered and not taken goes when the conversation goes on. */
+  #clear() {
+    for (const offer of this.panel.element.querySelectorAll(".offer, form.why")) offer.remove();
   }
 
   /**
@@ -271,11 +296,14 @@ export class App {
     this.panel.working(true);
     answer.listener = {
       started: (conversation, id) => {
-        if (question?.element.classList.replace("sending", "sent")) question.stamp();
+        if (question?.element.classList.replace("sending", "sent")) {
+          this.api.remember({ asked: undefined });
+          this.panel.keep(() => question.stamp());
+        }
         this.answers.add(id);
         if (conversation && conversation !== this.conversation?.id) this.#stands({ ...this.conversation, id: conversation, status: this.conversation?.status ?? "open" });
       },
-      text: (text) => this.panel.keep(() => bubble.say(text)),
+      text: (text) => this.panel.keep(() => bubble.say(text, true)),
       waiting: (waiting) => (waiting && navigator.onLine ? this.panel.tell(this.words.again) : this.#network()),
     };
     try {
@@ -366,7 +394,7 @@ export class App {
 
   /** @returns {Promise<void>} */
   async human() {
-    this.panel.element.querySelectorAll(".offer").forEach((offer) => offer.remove());
+    this.#clear();
     if (!this.conversation) return this.send(this.words.human);
     try {
       this.#stands(await this.api.post(`/api/conversations/${this.conversation.id}/escalate`));

@@ -1,7 +1,7 @@
 // The button on the page, and the handle that scripts have. The rest is loaded when it is needed.
 
 import { Api, online, passing } from "./api.js";
-import { legible, readable } from "./colour.js";
+import { legible, luminance, readable } from "./colour.js";
 import { adopt, h, icon } from "./dom.js";
 import { catalog, direction, fill, spoken } from "./text.js";
 
@@ -150,9 +150,11 @@ class Widget {
     this.root.dataset.side = appearance.position;
     this.root.dataset.theme = appearance.theme;
     const { primaryColor: primary } = appearance;
+    const on = readable(appearance.textColor, primary);
     const colours = {
       primary,
-      "on-primary": readable(appearance.textColor, primary),
+      "on-primary": on,
+      away: luminance(on) > 0.4 ? "#000" : "#fff", // where the primary colour may go and stay readable
       "accent-light": legible(primary, "#f3f5f8"),
       "accent-dark": legible(primary, "#2c323e"),
     };

@@ -35,6 +35,13 @@ export function render(target, text) {
   target.blocks = fresh;
 }
 
+/** Text that is still being written, so that no half of a mark is seen. @param {string} text */
+export function finished(text) {
+  const whole = text.replace(/\[([^\]\n]*)(\](\([^)\s]*)?)?$/, "$1").replace(/\*+$/, "");
+  const last = whole.slice(whole.lastIndexOf("\n\n") + 1);
+  return (last.match(/\*\*/g) ?? []).length % 2 ? `${whole.trimEnd()}**` : whole;
+}
+
 /** Blocks of Markdown: paragraphs, lists, fences, tables, headings. @param {string} text */
 function split(text) {
   /** @type {string[]} */

@@ -1,7 +1,7 @@
 // One message as it is seen: its text, and below it what it rests on and what one may say to it.
 
 import { h, icon } from "./dom.js";
-import { address, link, render } from "./markdown.js";
+import { address, finished, link, render } from "./markdown.js";
 import { fill } from "./text.js";
 
 /** @typedef {{id: string, sender: string, text: string, author?: string | null, sources?: any[], feedback?: {rating: string} | null, createdAt?: string, status?: string, answerId?: string | null}} Message */
@@ -10,6 +10,9 @@ import { fill } from "./text.js";
 
 /** Somebody is at it. @param {string} label */
 export const dots = (label) => h("div", { class: "dots" }, h("i"), h("i"), h("i"), h("span", { class: "hush" }, label));
+
+/** Markdown without its marks. @param {string} text */
+const plain = (text) => text.replace(/!?\[([^\]]*)\]\([^)\s]*\)/g, "$1").replace(/[*_`#]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, "");
 
 const APART = 300_000; // ms after which the same person's next message has a head of its own
 
@@ -91,16 +94,17 @@ export class Bubble {
     this.body.replaceChildren(dots(this.words.thinking));
   }
 
-  /** @param {string} text all of it so far */
-  say(text) {
+  /** @param {string} text all of it so far @param {boolean} [more] whether more is to come */
+  say(text, more = false) {
     if (!this.text) this.body.replaceChildren();
     this.text = text;
     if (this.sender === "visitor") this.body.textContent = text;
-    else render(this.body, text);
+    else render(this.body, more ? finished(text) : text);
   }
 
   /** The answer is there: its sources, and the thumbs. @param {{id?: string | null, sources?: any[], rating?: string, stopped?: boolean, rated?: boolean}} end */
   finish({ id, sources = [], rating, stopped, rated = true }) {
+    if (this.text) this.say(this.text);
     this.id = id || this.id;
     if (sources.length) this.element.append(this.#sources(sources));
     if (stopped) this.below.append(h("span", {}, this.words.stopped));
@@ -153,7 +157,7 @@ export class Bubble {
     const items = sources.map(({ title, url, page, quote }) => {
       const href = url && address(url);
       const name = page ? `${title}, ${fill(this.words.page, { n: page })}` : title;
-      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, quote.replace(/[*_`#]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}/g, "")));
+      return h("li", { dir: "auto" }, href ? link(href, name) : h("span", {}, name), quote && h("q", {}, plain(quote)));
     });
     const summary = h("summary", {}, icon("book"), `${this.words.sources} (${sources.length})`, icon("down", "turn"));
     return h("details", { class: "sources" }, summary, h("ol", {}, ...items));

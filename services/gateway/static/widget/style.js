@@ -15,7 +15,7 @@ p, ul, ol, blockquote, pre, figure { margin: 0; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .hush { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-header { display: flex; align-items: center; gap: 12px; padding: 14px 10px 14px 16px; background: var(--primary); color: var(--on-primary); }
+header { display: flex; align-items: center; gap: 12px; padding: 14px 10px 14px 16px; background: linear-gradient(120deg, var(--primary), color-mix(in srgb, var(--primary) 78%, var(--away))); color: var(--on-primary); }
 [dir=rtl] header { padding: 14px 16px 14px 10px; }
 header :focus-visible { outline-color: currentColor; outline-offset: -2px; }
 .face { display: grid; place-items: center; flex: none; width: 28px; height: 28px; border-radius: 50%; overflow: hidden; background: var(--primary); color: var(--on-primary); font-weight: 700; font-size: 13px; line-height: 1; user-select: none; }
@@ -44,7 +44,11 @@ header .face { width: 42px; height: 42px; font-size: 18px; background: color-mix
 .message:first-child { margin-top: 0; }
 .message > * { grid-column: 2; justify-self: start; }
 .message > .face { grid-column: 1; grid-row: 2; align-self: start; }
+.message > .author { grid-row: 1; }
 .message > .bubble { grid-row: 2; }
+.message > .sources { grid-row: 3; }
+.message > .below { grid-row: 4; }
+.message > .why { grid-row: 5; scroll-margin: 16px; }
 .follows { margin-top: 4px; }
 .follows > .face { visibility: hidden; }
 .follows > .author { display: none; }
@@ -61,7 +65,8 @@ header .face { width: 42px; height: 42px; font-size: 18px; background: color-mix
 .admin > .face { background: var(--accent); color: var(--ground); }
 .message.system > * { justify-self: center; }
 .system .bubble { max-width: 94%; padding: 8px 14px; border: 1px dashed var(--line); border-radius: 12px; background: none; color: var(--quiet); font-size: 14px; text-align: center; }
-.sending .bubble { border: 1px dashed var(--on-primary); }
+.held .bubble { outline: 1px dashed var(--primary); outline-offset: 2px; }
+.sent .bubble { outline: 0; }
 .bubble p { white-space: pre-line; }
 .bubble .heading { font-weight: 650; }
 .bubble ul, .bubble ol { padding-inline-start: 22px; }
