@@ -155,15 +155,14 @@ class Follower:
 
 async def ask(gateway: Gateway, call: Call, request: Ask) -> web.StreamResponse:
     """``POST /api/chat/{chatbotId}``"""
-    if replayed := call.params.get("answerId"):  # an Idempotency-Key that was used before
-        return await _follow(gateway, call, request.chatbot_id, replayed, after=0)
+    if call.resumed:  # an Idempotency-Key that was used before
+        return await _follow(gateway, call, request.chatbot_id, call.resumed, after=0)
     answer = new_id("ans")
     request = _as_visitor(call, msgspec.structs.replace(request, answer_id=answer))
     async with gateway.streams.slot(call, "answer"):
         follower = Follower(gateway.bus, call.context(), request.chatbot_id, answer, 0)
         async with follower.listening() as feed:
             asked = await gateway.bus.request(MESSAGE_CREATE, request, call.context())
-            gateway.usage.message(call.principal.account)
             if call.started is not None:
                 await call.started(asked.answer_id)
             call.headers["X-Conversation-Id"] = asked.conversation_id

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from libs.common.errors import BadRequest, PayloadTooLarge, UnsupportedType
@@ -23,6 +23,24 @@ class BodyCut(BadRequest):
     """The body ended before it was whole."""
 
     code = "malformed_request"
+
+
+class NoSuchExpectation(BadRequest):
+    """The only expectation this server meets is `100-continue`."""
+
+    status = 417
+    code = "expectation_failed"
+
+
+async def go_on(request: web.BaseRequest) -> None:
+    """Tell a client that waits with its body until it is asked for (RFC 9110, 10.1.1)."""
+    expected = request.headers.get("Expect")
+    if expected is None or request.version < HttpVersion11:
+        return
+    if expected.lower() != "100-continue":
+        raise NoSuchExpectation
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
 
 
 async def read_json_body(request: web.BaseRequest) -> bytes:

@@ -32,7 +32,9 @@ SECURITY_HEADERS = {
 class Call:
     """What a handler gets beside its request struct; ``headers`` go on the answer."""
 
-    def __init__(self, request: web.BaseRequest, request_id: str, ip: str) -> None:
+    def __init__(
+        self, request: web.BaseRequest, request_id: str, ip: str, *, is_https: bool = False
+    ) -> None:
         self.request = request
         self.id = request_id
         self.ip = ip
@@ -44,7 +46,10 @@ class Call:
         self.action = ""  # ... and did; the route's name by default
         self.streaming = False  # whether the answer is an open stream by now
         self.started: Started | None = None  # to be told the id of a streamed answer
+        self.resumed = ""  # the id of the answer to follow instead of asking again
         self.headers: dict[str, str] = {**SECURITY_HEADERS, "X-Request-Id": request_id}
+        if is_https:
+            self.headers["Strict-Transport-Security"] = "max-age=31536000"
 
     def context(self, account: str | None = None) -> Context:
         return Context(

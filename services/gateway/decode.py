@@ -48,8 +48,11 @@ class Shape:
         for name, text in _query(query_string):
             if name not in self.query:
                 raise UnknownField(
-                    f"This route takes no query parameter `{name}`.", details={"field": name}
+                    f"This route takes no query parameter `{clip(name)}`.",
+                    details={"field": clip(name)},
                 )
+            if name in values:
+                raise BadRequest(f"`{name}` is given twice.", details={"field": name})
             if text != "":
                 values[name] = self._read_text(name, text)
         for name in self._path:
@@ -72,6 +75,8 @@ class Shape:
     def _read_text(self, name: str, text: str) -> Any:
         try:
             value = msgspec.convert(text, self._types[name], strict=False)
+            if value is None:  # the library reads the word null so; here it is a word
+                raise msgspec.ValidationError("Expected a value, got `null`")
         except msgspec.ValidationError as exc:
             raise invalid(exc, name) from exc
         if isinstance(value, int) and abs(value) > MAX_INT:

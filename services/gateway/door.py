@@ -23,15 +23,15 @@ from libs.common.errors import (
 )
 from libs.common.ids import new_id
 from libs.common.telemetry import SECONDS, log, span
-from services.gateway.body import read_json_body
+from services.gateway.body import go_on, read_json_body
 from services.gateway.call import Call
 from services.gateway.clientip import client_ip, counted
 from services.gateway.decode import check_values
 from services.gateway.door_rules import check_same_site, is_own
 from services.gateway.errors import NoSuchRoute, OriginRefused, ScopeMissing
 from services.gateway.gateway import Gateway
-from services.gateway.idempotency import Answer
 from services.gateway.limits import Charge, refuse
+from services.gateway.once import REPLAYED, once
 from services.gateway.origins import allowing, preflight
 from services.gateway.principal import NOBODY, OPERATOR, Principal
 from services.gateway.row import Route, Table
@@ -63,6 +63,8 @@ class Door:
         try:
             response = await self._answer(call)
             status = response.status
+            if self._gateway.streams.draining.is_set() and not response.prepared:
+                response.force_close()  # whoever comes again finds another replica
             return response
         except asyncio.CancelledError:
             status = 499  # the client went away
@@ -79,7 +81,7 @@ class Door:
             request.headers.getall("Forwarded", []),
             self._gateway.trusted,
         )
-        return Call(request, request_id, ip)
+        return Call(request, request_id, ip, is_https=self._gateway.settings.is_https)
 
     async def _answer(self, call: Call) -> web.StreamResponse:
         try:
@@ -105,7 +107,6 @@ class Door:
         raise ConnectionResetError(error.wire_code)
 
     async def _through(self, call: Call) -> web.StreamResponse:
-        gateway = self._gateway
         if call.request.method == "OPTIONS" and "Access-Control-Request-Method" in (
             call.request.headers
         ):
@@ -119,14 +120,14 @@ class Door:
             if call.principal.account:
                 structlog.contextvars.bind_contextvars(account=call.principal.account)
             await self._check_limits(call, route)
+            if route.takes_body or route.kind == "upload":
+                await go_on(call.request)
             if route.takes_body:
                 call.body = await read_json_body(call.request)
             request: Any = None
             if route.shape is not None:
                 query = call.request.rel_url.raw_query_string
                 request = route.shape.build(call.params, query, call.body)
-            if route.guard is not None:
-                request = await route.guard(gateway, call, request)
             return await self._once(call, route, request)
 
     # -- which route -------------------------------------------------------------------------
@@ -174,12 +175,9 @@ class Door:
             raise OriginRefused
         call.headers.update(allowing(origin))
 
-    async def _page_may(self, _: Call, chatbot: str | None, origin: str) -> bool:
+    async def _page_may(self, call: Call, chatbot: str | None, origin: str) -> bool:
         """Without a chatbot in sight nothing is given away: the token decides later."""
-        if chatbot is None:
-            return True
-        found = await self._gateway.origins.of(chatbot)
-        return found is None or await self._gateway.origins.allows(chatbot, origin)
+        return chatbot is None or await self._gateway.origins.may_call(chatbot, origin, call.ip)
 
     # -- whose -------------------------------------------------------------------------------
 
@@ -240,69 +238,37 @@ class Door:
     # -- the work ----------------------------------------------------------------------------
 
     async def _once(self, call: Call, route: Route, request: Any) -> web.StreamResponse:
-        key = call.request.headers.get("Idempotency-Key")
-        if key is None or route.method != "POST" or not route.idempotent:
+        if route.method != "POST" or route.kind == "upload":  # an upload is judged once it is read
             return await self._work(call, route, request)
-        client = call.principal.account + (
-            f"/{call.principal.actor.id}" if call.principal.is_visitor else ""
-        )
-        client = client or f"ip/{counted(call.ip)}"
-        print_ = fingerprint(route.method, call.request.raw_path, call.body)
-        kept = await self._gateway.idempotency.begin(client, key, print_)
-        if kept is not None:
-            return await self._replay(call, route, request, kept)
-        # The client's going away must not leave the work half noted.
-        return await asyncio.shield(self._first(call, route, request, client, key, print_))
 
-    async def _replay(
-        self, call: Call, route: Route, request: Any, kept: Answer
-    ) -> web.StreamResponse:
-        call.headers["Idempotency-Replayed"] = "true"
-        if kept.answer_id and route.handler is not None:
-            call.params["answerId"] = kept.answer_id
+        async def work() -> web.StreamResponse:
+            return await self._work(call, route, request)
+
+        async def again() -> web.StreamResponse:
+            assert route.handler is not None
             return await route.handler(self._gateway, call, request)
-        return call.reply(kept.body, kept.status) if kept.body else call.empty(kept.status)
 
-    async def _first(
-        self, call: Call, route: Route, request: Any, client: str, key: str, print_: str
-    ) -> web.StreamResponse:
-        idempotency = self._gateway.idempotency
-        if route.kind == "stream":
-            call.started = lambda answer: idempotency.finish(
-                client, key, print_, Answer(200, answer_id=answer)
-            )
-        try:
-            response = await self._work(call, route, request)
-        except AppError as exc:
-            if exc.wire_status < 500 and exc.wire_status != 429:
-                body = bytes(call.refuse(exc).body or b"")  # type: ignore[arg-type]
-                await idempotency.finish(client, key, print_, Answer(exc.wire_status, body))
-            else:
-                await idempotency.forget(client, key)
-            raise
-        except BaseException:
-            await idempotency.forget(client, key)
-            raise
-        if isinstance(response, web.Response):
-            answer = Answer(response.status, bytes(response.body or b""))  # type: ignore[arg-type]
-            try:
-                await idempotency.finish(client, key, print_, answer)
-            except AppError as exc:
-                log.warning("idempotency_not_kept", reason=exc.message)
-        return response
+        print_ = fingerprint(route.method, call.request.raw_path, call.body)
+        return await once(self._gateway.idempotency, call, print_, work, again)
 
     async def _work(self, call: Call, route: Route, request: Any) -> web.StreamResponse:
-        if route.handler is not None:
-            result = await route.handler(self._gateway, call, request)
+        if route.guard is None:
+            result = await self._do(call, route, request)
         else:
-            result = await self._pass_on(call, route, request)
-        if route.writes and route.audit:
+            async with route.guard(self._gateway, call, request) as allowed:
+                result = await self._do(call, route, allowed)
+        if route.writes and route.audit and REPLAYED not in call.headers:
             await self._gateway.audit.record(call)
         if isinstance(result, web.StreamResponse):
             return result
         if result is None or route.answer is None:
             return call.empty(route.status if route.status != 200 else 204)
         return call.reply(result, route.status)
+
+    async def _do(self, call: Call, route: Route, request: Any) -> Any:
+        if route.handler is not None:
+            return await route.handler(self._gateway, call, request)
+        return await self._pass_on(call, route, request)
 
     async def _pass_on(self, call: Call, route: Route, request: Any) -> Any:
         assert route.call is not None

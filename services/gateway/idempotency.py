@@ -20,13 +20,14 @@ from services.gateway.secrets import Secrets, fingerprint
 KEPT = 86_400  # seconds an answer is replayed
 LEASE = 120  # seconds after which a request that never ended is forgotten
 LONGEST = 255  # characters of a key
-LARGEST = 256 << 10  # bytes of an answer that is kept
+LARGEST = 1 << 20  # bytes of an answer that is kept
 
 
 class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     answer_id: str = ""  # of a streamed answer, which is resumed rather than replayed
+    headers: list[tuple[str, str]] = []
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -45,9 +46,9 @@ class Idempotency:
         Raises `InFlight`, `IdempotencyMismatch`, `BadRequest` (the key itself) or
         `Unavailable`: without the record nobody could promise one effect.
         """
-        if not 0 < len(key) <= LONGEST or not key.isprintable():
+        if not 0 < len(key) <= LONGEST or not (key.isascii() and key.isprintable()):
             raise BadRequest(
-                f"An Idempotency-Key has 1 to {LONGEST} printable characters.",
+                f"An Idempotency-Key has 1 to {LONGEST} printable ASCII characters.",
                 details={"field": "Idempotency-Key"},
             )
         name = _name(client, key)
@@ -68,7 +69,7 @@ class Idempotency:
     async def finish(self, client: str, key: str, request: str, answer: Answer) -> None:
         """Keep the answer. Errors of ours are not kept: the repeat may do better."""
         if len(answer.body) > LARGEST:
-            answer = Answer(answer.status, b"")
+            answer = msgspec.structs.replace(answer, body=b"")
         async with _away():
             await self._redis.set(_name(client, key), self._seal(_Record(request, answer)), ex=KEPT)
 

@@ -66,6 +66,7 @@ class Limits:
         """Admit a request under all its limits, or say for how long not."""
         if not charges:
             return Verdict({})
+        arrived = self._local.now()
         denied = self._remembered(charges) or self._over_local(charges)
         said: dict[str, LimitState] = {}
         if denied is None:
@@ -74,7 +75,7 @@ class Limits:
         if denied is not None:
             return self._refusal(charges, *denied)
         for charge in charges:
-            self._local.add(charge.name, charge.subject, charge.policy)
+            self._local.add(charge.name, charge.subject, charge.policy, arrived)
         return Verdict(_headers([said.get(c.name) or self._state(c) for c in charges]))
 
     def _state(self, charge: Charge) -> LimitState:

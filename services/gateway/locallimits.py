@@ -11,7 +11,11 @@ MAX_WINDOWS = 20_000  # subjects remembered; the least recently seen are forgott
 
 
 class Log:
-    """Every admission of the last window: exact."""
+    """Every admission of the last window: exact.
+
+    A request counts from when it arrived, before the limiter was asked: what is remembered here
+    never leaves later than what the limiter remembers, and so refuses nothing it would admit.
+    """
 
     __slots__ = ("_times",)
 
@@ -27,8 +31,11 @@ class Log:
         wait = self._times[excess - 1] - border if excess > 0 else 0.0
         return len(self._times), wait
 
-    def add(self, _: Policy, now: float) -> None:
-        self._times.append(now)
+    def add(self, _: Policy, arrived: float) -> None:
+        place = len(self._times)
+        while place and self._times[place - 1] > arrived:  # several were asked about at once
+            place -= 1
+        self._times.insert(place, arrived)
 
     def reset(self, policy: Policy, now: float) -> float:
         return self._times[0] + policy.window - now if self._times else 0.0
@@ -72,8 +79,13 @@ class LocalLimits:
         """Seconds until one more is within the limit; 0 when it is now."""
         return self._window(name, subject, policy).look(policy, self._clock())[1]
 
-    def add(self, name: str, subject: str, policy: Policy) -> None:
-        self._window(name, subject, policy).add(policy, self._clock())
+    def now(self) -> float:
+        return self._clock()
+
+    def add(self, name: str, subject: str, policy: Policy, arrived: float | None = None) -> None:
+        """``arrived`` is a time of `now`; this moment when it is left out."""
+        when = self._clock() if arrived is None else arrived
+        self._window(name, subject, policy).add(policy, when)
 
     def state(self, name: str, subject: str, policy: Policy) -> LimitState:
         now = self._clock()

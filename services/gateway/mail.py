@@ -1,15 +1,21 @@
 """Mails with links, where ``CHATTERY_SMTP_URL`` is set."""
 
 import asyncio
+import random
+from collections.abc import Coroutine
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from libs.common.errors import AppError
 from libs.common.telemetry import log
 
 TIMEOUT = 15.0  # seconds
 TRIES = 3
+FIRST_PAUSE = 2.0  # seconds before the second try; four times that before the third
+MOST_WAITING = 500  # mails under way at once
 
 
 class Mail:
@@ -30,9 +36,23 @@ class Mail:
         message["To"] = to
         message["Subject"] = subject
         message.set_content(text)
-        task = asyncio.create_task(self._deliver(message))
+        self.later(self._deliver(message))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """What leads to a mail, in the background; a bound keeps a flood from piling up."""
+        if len(self._tasks) >= MOST_WAITING:
+            work.close()
+            log.warning("mail_dropped", waiting=len(self._tasks))
+            return
+        task = asyncio.create_task(self._quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except AppError as exc:
+            log.warning("mail_not_made", reason=exc.message)
 
     async def _deliver(self, message: EmailMessage) -> None:
         url = self._url
@@ -51,10 +71,12 @@ class Mail:
                 )
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
                 log.warning("mail_failed", attempt=attempt + 1, reason=type(exc).__name__)
-                await asyncio.sleep(2.0 * 4**attempt)
+                if attempt + 1 < TRIES:
+                    await asyncio.sleep(FIRST_PAUSE * 4**attempt * random.uniform(0.75, 1.25))
             else:
                 log.info("mail_sent")
                 return
+        log.error("mail_given_up", tries=TRIES)
 
     async def drain(self, grace: float) -> None:
         if self._tasks:

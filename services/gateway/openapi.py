@@ -9,6 +9,7 @@ from msgspec import inspect as shapes
 
 from libs.common import errors
 from libs.common.bus import VERSION
+from services.gateway import body, passwords
 from services.gateway import errors as door_errors
 from services.gateway.examples import EXAMPLES
 from services.gateway.row import Route
@@ -23,9 +24,20 @@ FORM = {
         "title": {"type": "string", "maxLength": 500},
         "file": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
             "description": "PDF, DOCX, TXT or MD; the part may be repeated.",
         },
+    },
+}
+EVENT = {
+    "type": "object",
+    "description": "One event of the stream; there are many.",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "description": "What to send as Last-Event-ID to go on after it."},
+        "event": {"type": "string"},
+        "data": {"type": "string", "description": "JSON; the last one of an answer is `[DONE]`."},
     },
 }
 ERROR = {
@@ -42,6 +54,27 @@ ERROR = {
             },
         }
     },
+}
+IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+REQUEST_ID: dict[str, Any] = {
+    "x-request-id": {
+        "description": "Quote it when something is wrong.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+LIMIT_HEADERS: dict[str, Any] = {
+    "RateLimit-Policy": {
+        "description": "The limits in force: quota `q` in `w` seconds (IETF draft).",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What is left of them: `r`, until `t` seconds from now (IETF draft).",
+        "schema": {"type": "string"},
+    },
+    "X-RateLimit-Limit": {"schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {"description": "Unix time.", "schema": {"type": "integer"}},
 }
 NO_NUL = "^[^\\u0000]*$"
 STATUS_TEXT = {
@@ -123,9 +156,8 @@ def _operation(route: Route, requests: "_Requests") -> dict[str, Any]:
     }
     if route.scope and route.auth == "account":
         operation["description"] = f"Needs the scope `{route.scope}`."
-    body = _body(route, requests)
-    if body is not None:
-        operation["requestBody"] = body
+    if (taken := _body(route, requests)) is not None:
+        operation["requestBody"] = taken
     if route.limits:
         operation["x-rate-limits"] = list(route.limits)
     return operation
@@ -151,13 +183,14 @@ def _parameters(route: Route, requests: "_Requests") -> list[dict[str, Any]]:
             {
                 "name": name,
                 "in": "query",
+                "allowEmptyValue": True,  # as good as left out
                 "required": name in required,
                 "schema": _plain(properties[name]),
             }
             for name in sorted(route.shape.query)
         ]
-    if route.method == "POST" and route.idempotent:
-        found.append(_header("Idempotency-Key", {"type": "string", "maxLength": 255}))
+    if route.method == "POST":
+        found.append(_header("Idempotency-Key", IDEMPOTENCY_KEY))
     if route.kind == "stream" and route.method == "GET":
         found.append(_header("Last-Event-ID", {"type": "string"}))
     if route.etag and route.method == "PATCH":
@@ -260,11 +293,11 @@ def _responses(route: Route) -> dict[str, Any]:
 def _success(route: Route) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "description": STATUS_TEXT[route.status],
-        "headers": {"x-request-id": {"schema": {"type": "string"}}},
+        "headers": _headers(route),
     }
     content: dict[str, Any] = {}
     if route.kind == "stream":
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": EVENT}
     if route.answer is not None:
         schema = msgspec.json.schema_components([route.answer], ref_template=REF)[0][0]
         content["application/json"] = {"schema": schema}
@@ -273,6 +306,25 @@ def _success(route: Route) -> dict[str, Any]:
     if content:
         answer["content"] = content
     return answer
+
+
+def _headers(route: Route) -> dict[str, Any]:
+    """Headers of a success, beside those that every answer of the web has."""
+    found: dict[str, Any] = {**REQUEST_ID}
+    if route.limits:
+        found |= LIMIT_HEADERS
+    if route.etag:
+        found["ETag"] = _told("Send it as If-Match with a PATCH, as If-None-Match with a GET.")
+    if route.method == "POST":
+        found["Idempotency-Replayed"] = _told("`true` where this is the answer of a repeat.")
+    if route.kind == "stream" and route.tag == "Chat":
+        found["x-answer-id"] = _told("To resume or stop the answer.")
+        found["x-conversation-id"] = _told("To go on with the conversation.")
+    return found
+
+
+def _told(text: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": text, "schema": {"type": kind}}
 
 
 def _statuses(route: Route) -> set[int]:
@@ -287,7 +339,7 @@ def _statuses(route: Route) -> set[int]:
         found.add(404)
     if route.takes_body and route.shape is not None:
         found |= {408, 413, 415}
-    if route.method == "POST" and route.idempotent:
+    if route.method == "POST":
         found |= {409, 422}
     if route.limits:
         found.add(429)
@@ -295,9 +347,17 @@ def _statuses(route: Route) -> set[int]:
 
 
 def _error_headers(status: int) -> dict[str, Any]:
-    headers: dict[str, Any] = {"x-request-id": {"schema": {"type": "string"}}}
+    headers: dict[str, Any] = {**REQUEST_ID}
+    if status == 429:
+        headers |= LIMIT_HEADERS
     if status in (429, 503):
-        headers["Retry-After"] = {"schema": {"type": "integer", "minimum": 1}}
+        headers["Retry-After"] = {
+            "description": "Seconds to wait.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    if status == 401:
+        headers["WWW-Authenticate"] = _told("Bearer")
     return headers
 
 
@@ -305,7 +365,7 @@ def _error_examples(status: int) -> dict[str, Any]:
     """Every error with this status that a client may meet."""
     classes: list[type[errors.AppError]] = [
         kind
-        for module in (errors, door_errors)
+        for module in (errors, door_errors, body, passwords)
         for kind in vars(module).values()
         if inspect.isclass(kind) and issubclass(kind, errors.AppError) and kind.status == status
     ]

@@ -1,4 +1,8 @@
-"""CORS for the widget: which sites may call, per chatbot, from the chat service, remembered."""
+"""CORS for the widget: which sites may call, per chatbot, from the chat service, remembered.
+
+This is asked before anybody has shown credentials. So an address may only have so many chatbots
+looked up, and made-up ids don't push out what is known.
+"""
 
 import time
 from collections import OrderedDict
@@ -7,11 +11,15 @@ from urllib.parse import urlsplit
 from libs.common.bus import Bus
 from libs.common.calls import WIDGET_ORIGINS, ById, WidgetOrigins
 from libs.common.envelope import Context
-from libs.common.errors import AppError, NotFound
+from libs.common.errors import AppError, NotFound, RateLimited
+from libs.common.limits import Policy
+from services.gateway.clientip import counted
+from services.gateway.locallimits import LocalLimits
 
 TRUSTED_FOR = 10.0  # seconds
 UNKNOWN_FOR = 2.0  # seconds
 REMEMBERED = 5_000  # chatbots
+LOOKUPS = Policy(limit=120, window=60, scope="ip")
 
 ALLOW_HEADERS = "authorization, content-type, idempotency-key, last-event-id, traceparent"
 EXPOSE_HEADERS = (
@@ -22,14 +30,19 @@ EXPOSE_HEADERS = (
 class Origins:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._known: OrderedDict[str, tuple[float, WidgetOrigins | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, WidgetOrigins]] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._lookups = LocalLimits()
 
-    async def allows(self, chatbot: str, origin: str) -> bool:
-        """Whether pages of this origin may talk to this chatbot."""
-        found = await self.of(chatbot)
-        return found is not None and found.enabled and matches(origin, found.allowed_origins)
+    async def may_call(self, chatbot: str, origin: str, ip: str) -> bool:
+        """Whether pages of this origin may talk to this chatbot; that there is none is told later.
 
-    async def of(self, chatbot: str) -> WidgetOrigins | None:
+        Raises `RateLimited` when this address asks about too many.
+        """
+        found = await self._of(chatbot, ip)
+        return found is None or (found.enabled and matches(origin, found.allowed_origins))
+
+    async def _of(self, chatbot: str, ip: str) -> WidgetOrigins | None:
         """What a chatbot allows; None when there is no such chatbot.
 
         What was known holds on while the chat service is away.
@@ -38,6 +51,9 @@ class Origins:
         until, known = self._known.get(chatbot, (0.0, None))
         if until > now:
             return known
+        if self._unknown.get(chatbot, 0.0) > now:
+            return None
+        self._count(counted(ip))
         try:
             found = await self._bus.request(
                 WIDGET_ORIGINS, ById(id=chatbot), Context.system(), timeout=5.0
@@ -48,10 +64,26 @@ class Origins:
                     return known
                 raise
             found = None
-        self._known[chatbot] = (now + (TRUSTED_FOR if found else UNKNOWN_FOR), found)
+        self._remember(chatbot, found, now)
+        return found
+
+    def _count(self, ip: str) -> None:
+        wait = self._lookups.wait("origins", ip, LOOKUPS)
+        if wait > 0:
+            raise RateLimited(retry_after=wait)
+        self._lookups.add("origins", ip, LOOKUPS)
+
+    def _remember(self, chatbot: str, found: WidgetOrigins | None, now: float) -> None:
+        if found is None:
+            self._known.pop(chatbot, None)
+            self._unknown[chatbot] = now + UNKNOWN_FOR
+            if len(self._unknown) > REMEMBERED:
+                self._unknown.popitem(last=False)
+            return
+        self._known[chatbot] = (now + TRUSTED_FOR, found)
+        self._known.move_to_end(chatbot)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return found
 
 
 def matches(origin: str, allowed: list[str]) -> bool:

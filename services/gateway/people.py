@@ -14,7 +14,7 @@ from libs.common.db import Tx
 from libs.common.envelope import Actor
 from libs.common.errors import BadRequest, Forbidden, NotFound
 from libs.common.ids import new_id
-from services.gateway.accounts import Email, Password, cut, decode_cursor
+from services.gateway.accounts import Email, NewPassword, Password, cut, decode_cursor
 from services.gateway.call import Call
 from services.gateway.door_rules import check_same_site
 from services.gateway.errors import (
@@ -92,7 +92,7 @@ class CreateUser(Request, frozen=True, kw_only=True):
     email: Email
     name: PersonName = ""
     role: Role = "agent"
-    password: Password | None = None
+    password: NewPassword | None = None
 
 
 class UpdateUser(Request, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class UpdateUser(Request, frozen=True, kw_only=True):
 
 class ChangePassword(Request, frozen=True, kw_only=True):
     current: Password
-    password: Password
+    password: NewPassword
 
 
 class AskReset(Request, frozen=True, kw_only=True):
@@ -113,12 +113,12 @@ class AskReset(Request, frozen=True, kw_only=True):
 
 class Reset(Request, frozen=True, kw_only=True):
     token: LinkToken
-    password: Password
+    password: NewPassword
 
 
 class Accept(Request, frozen=True, kw_only=True):
     token: LinkToken
-    password: Password
+    password: NewPassword
     name: PersonName | None = None
 
 
@@ -286,7 +286,9 @@ async def get_user(gateway: Gateway, call: Call, request: ById) -> User:
 async def create_user(gateway: Gateway, call: Call, request: CreateUser) -> InvitedUser:
     account = call.principal.account
     _may_give(call, request.role)
-    password_hash = await gateway.passwords.hash(request.password) if request.password else None
+    password_hash = None
+    if request.password is not None:
+        password_hash = await gateway.passwords.hash(request.password)
     link = None
     async with gateway.db.transaction(account) as tx:
         await store.lock_account(tx, account)
@@ -379,20 +381,26 @@ async def _not_the_last_owner(tx: Tx, account: str) -> None:
 
 
 async def ask_reset(gateway: Gateway, call: Call, request: AskReset) -> Accepted:
-    """The same answer whether there is such a user or not."""
+    """The same answer, as fast, whether there is such a user or not."""
     email = request.email.strip().lower()
     await _throttle(gateway, call, "login_account", f"reset/{email}")
+    if gateway.mail.enabled:
+        gateway.mail.later(_mail_reset(gateway, email))
+    return Accepted()
+
+
+async def _mail_reset(gateway: Gateway, email: str) -> None:
     async with gateway.db.system() as tx:
         row = await store.by_email(tx, email)
-        if row is not None and row["status"] == "active" and gateway.mail.enabled:
-            link = await _link(gateway, tx, row["account_id"], row["id"], "reset")
-            gateway.mail.send(
-                email,
-                "Set a new password",
-                f"Someone, probably you, asked to set a new password.\n\n{link}\n\n"
-                "The link works once, for an hour. If it wasn't you, do nothing.\n",
-            )
-    return Accepted()
+        if row is None or row["status"] != "active":
+            return
+        link = await _link(gateway, tx, row["account_id"], row["id"], "reset")
+    gateway.mail.send(
+        email,
+        "Set a new password",
+        f"Someone, probably you, asked to set a new password.\n\n{link}\n\n"
+        "The link works once, for an hour. If it wasn't you, do nothing.\n",
+    )
 
 
 async def reset(gateway: Gateway, call: Call, request: Reset) -> web.Response:
@@ -440,6 +448,8 @@ async def _link(gateway: Gateway, tx: Tx, account: str, user: str, kind: str) ->
     )
     # Only the configured address goes into mails: a Host header is whatever the sender says.
     base = gateway.settings.public_url.rstrip("/")
+    if not base and gateway.mail.enabled:
+        base = f"http://localhost:{gateway.port}"  # of use to who tries it on one machine
     return f"{base}/dashboard#/{kind}?token={quote(token)}"
 
 

@@ -1,6 +1,7 @@
 """A route is a row of data: everything the door does for it follows from here."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from services.gateway.gateway import Gateway
 
 Handler = Callable[["Gateway", "Call", Any], Awaitable[Any]]
-Guard = Callable[["Gateway", "Call", Any], Awaitable[Any]]
+Guard = Callable[["Gateway", "Call", Any], AbstractAsyncContextManager[Any]]
 Auth = Literal["none", "account", "session", "operator"]
 Kind = Literal["json", "stream", "upload", "file"]
 
@@ -24,7 +25,7 @@ class Route:
 
     ``auth`` is whose credentials it takes, ``scope`` what they must include (empty: anyone of
     the account), ``visitor`` whether visitor tokens do as well. ``hidden`` are fields of the
-    request that are not for clients. ``guard`` runs before and may change the request.
+    request that are not for clients. ``guard`` goes around the work and may change the request.
     """
 
     method: str
@@ -45,7 +46,6 @@ class Route:
     kind: Kind = "json"
     etag: bool = False
     audit: bool = True
-    idempotent: bool = True  # whether an Idempotency-Key is honoured on a POST
     timeout: float = 10.0  # seconds
     errors: tuple[int, ...] = ()  # beyond those that follow from the rest
     segments: tuple[str, ...] = field(init=False)

@@ -85,7 +85,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
         idempotency=Idempotency(redis, secrets),
         streams=Streams(settings.max_streams, settings.max_streams_per_ip),
         audit=Audit(db),
-        usage=Usage(bus, plans),
+        usage=Usage(bus, plans, redis),
         passwords=Passwords(),
         mail=Mail(
             settings.smtp_url.get_secret_value() if settings.smtp_url else None, settings.mail_from
@@ -110,7 +110,8 @@ async def serve(gateway: Gateway, stack: AsyncExitStack) -> Service:
         },
     )
     await gateway.bus.serve(ACCOUNT_OWNERS, _owners(gateway.db))
-    runner = await _listen(gateway, stack)
+    server, runner = await _listen(gateway, stack)
+    service.tasks["connections"] = server.sweep()
     service.drain = _drain(gateway, runner)
     return service
 
@@ -136,7 +137,7 @@ def _redis(settings: Settings) -> Redis:
     return Redis(connection_pool=pool)
 
 
-async def _listen(gateway: Gateway, stack: AsyncExitStack) -> web.ServerRunner:
+async def _listen(gateway: Gateway, stack: AsyncExitStack) -> tuple[Server, web.ServerRunner]:
     settings = gateway.settings
     server = Server(Door(gateway, TABLE).handle, most_connections=settings.max_connections)
     runner = web.ServerRunner(server, shutdown_timeout=2)
@@ -152,7 +153,7 @@ async def _listen(gateway: Gateway, stack: AsyncExitStack) -> web.ServerRunner:
     await site.start()
     gateway.port = runner.addresses[0][1]
     log.info("listening", host=settings.host, port=gateway.port)
-    return runner
+    return server, runner
 
 
 def _drain(gateway: Gateway, runner: web.ServerRunner) -> Callable[[float], Awaitable[None]]:

@@ -21,6 +21,7 @@ from services.gateway.store import users as store
 
 COOKIE = "chattery_session"
 IDLE = 14 * 86_400  # seconds without a request until a session ends
+LONGEST = 90 * 86_400  # seconds until it ends in any case
 REFRESH = 300  # seconds between two notes of its use
 
 
@@ -56,6 +57,8 @@ class Sessions:
         if found is None:
             raise SessionEnded
         session = msgspec.json.decode(found, type=Session)
+        if time.time() - session.created > LONGEST:
+            raise SessionEnded
         async with self._db.transaction(session.account) as tx:
             row = await store.with_account(tx, session.account, session.user)
         if row is None or row["status"] != "active" or row["account_status"] == "deleting":
@@ -63,7 +66,7 @@ class Sessions:
         if row["account_status"] == "suspended":
             raise Suspended
         if time.time() - session.seen > REFRESH:
-            await self._save(token, msgspec.structs.replace(session, seen=time.time()))
+            await self._seen(token, msgspec.structs.replace(session, seen=time.time()))
         name = row["name"] or row["email"]
         return Principal(
             account=row["account_id"],
@@ -100,6 +103,12 @@ class Sessions:
                     await self._redis.srem(_user_key(user), key)
                     ended = ended or data is not None
             return ended
+
+    async def _seen(self, token: str, session: Session) -> None:
+        """Only where it is still there: one that was ended meanwhile stays so."""
+        async with _away():
+            if await self._redis.set(_key(token), msgspec.json.encode(session), ex=IDLE, xx=True):
+                await self._redis.expire(_user_key(session.user), IDLE)
 
     async def _save(self, token: str, session: Session) -> None:
         async with _away():

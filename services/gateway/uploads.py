@@ -1,6 +1,7 @@
 """``POST /api/knowledge/upload``: files streamed to the blob store, each judged alone."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 
 from aiohttp import BodyPartReader, MultipartReader, web
@@ -13,6 +14,8 @@ from services.gateway.body import PART_TIMEOUT, BodyCut, TooSlow
 from services.gateway.call import Call
 from services.gateway.decode import check_values, convert
 from services.gateway.gateway import Gateway
+from services.gateway.once import REPLAYED, once
+from services.gateway.secrets import fingerprint
 
 PART = 256 << 10  # bytes read at once
 LONGEST_FIELD = 4_096  # bytes of a text field
@@ -34,6 +37,7 @@ class Upload:
         self._call = call
         self.fields: dict[str, str] = {}
         self.files: list[UploadedFile] = []
+        self._digests: list[str] = []  # of what the files hold
 
     async def read(self) -> None:
         reader = _multipart(self._call.request)
@@ -79,10 +83,19 @@ class Upload:
             await self._gateway.blobs.put(blob_key(account, upload), counter, limit=limit)
         except PayloadTooLarge as exc:
             await counter.skip()
+            self._digests.append(counter.digest.hexdigest())
             error = ItemError(code="file_too_large", message=exc.message)
             self.files.append(UploadedFile(upload_id="", filename=name, size=0, error=error))
             return
+        self._digests.append(counter.digest.hexdigest())
         self.files.append(UploadedFile(upload_id=upload, filename=name, size=counter.size))
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for what was sent, whatever the boundary between its parts was."""
+        fields = [part for field in sorted(self.fields.items()) for part in field]
+        names = [file.filename for file in self.files]
+        return fingerprint(self._call.request.raw_path, *fields, *names, *self._digests)
 
     async def discard(self) -> None:
         """Remove what was stored for a request that came to nothing."""
@@ -92,12 +105,12 @@ class Upload:
 
 
 class _Counter:
-    """A part's bytes in pieces, counted, with a deadline for each piece."""
+    """A part's bytes in pieces, counted and hashed, with a deadline for each piece."""
 
     def __init__(self, part: BodyPartReader) -> None:
         self._part = part
         self.size = 0
-        self._failed: BaseException | None = None
+        self.digest = hashlib.sha256()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces()
@@ -109,6 +122,7 @@ class _Counter:
             if not piece:
                 return
             self.size += len(piece)
+            self.digest.update(piece)
             yield bytes(piece)
 
     async def skip(self) -> None:
@@ -117,22 +131,33 @@ class _Counter:
             pass
 
 
-async def upload(gateway: Gateway, call: Call, _: object) -> object:
-    """Store the files, then have ingest judge them."""
+async def upload(gateway: Gateway, call: Call, _: object) -> web.StreamResponse:
+    """Store the files, then have ingest judge them; once, where the client names the request."""
     received = Upload(gateway, call)
+
+    async def work() -> web.StreamResponse:
+        return call.reply(await _pass_on(gateway, call, received), 202)
+
     try:
         await received.read()
-        request = _request(received)
-        plan = gateway.plans.of(call.principal.plan)
-        await gateway.usage.check_item(call.principal.account, plan, len(received.files))
+        response = await once(gateway.idempotency, call, received.fingerprint, work, work)
+    except AppError:
+        await received.discard()
+        raise
+    if REPLAYED in call.headers:
+        await received.discard()
+    return response
+
+
+async def _pass_on(gateway: Gateway, call: Call, received: Upload) -> object:
+    request = _request(received)
+    plan = gateway.plans.of(call.principal.plan)
+    async with gateway.usage.room_for_items(call.principal.account, plan, len(received.files)):
         if all(file.error for file in received.files):
             first = received.files[0].error
             assert first is not None
             raise PayloadTooLarge(first.message, code=first.code)
         return await gateway.bus.request(KNOWLEDGE_UPLOAD, request, call.context(), timeout=30.0)
-    except AppError:
-        await received.discard()
-        raise
 
 
 def _request(received: Upload) -> CreateUploads:

@@ -1,13 +1,20 @@
 """What accounts have used, and whether their plan lets them use more.
 
-Counts come from the services that own the things; on limited plans they are remembered for a
-few seconds, with what this replica added since.
+Counts come from the services that own the things. On limited plans messages are remembered for
+a few seconds, with what this replica added since; what is added one by one (chatbots, items) is
+counted and added in turns, so that many at once don't all see the last free place.
 """
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
+import redis.exceptions
+from redis.asyncio import Redis
 
 from libs.common.bus import Bus
 from libs.common.calls import (
@@ -20,36 +27,39 @@ from libs.common.calls import (
     Scrape,
 )
 from libs.common.envelope import Context
+from libs.common.errors import DeadlineExceeded
+from libs.common.telemetry import log
 from services.gateway.errors import PlanLimit
 from services.gateway.plans import Plan, Plans
 
 TRUSTED_FOR = 10.0  # seconds
 REMEMBERED = 5_000  # accounts
+TURN_WAIT = 10.0  # seconds to wait for one's turn
+TURN_LEASE = 30.0  # seconds after which a turn that never ended is over
+_AWAY = (redis.exceptions.RedisError, OSError, TimeoutError)
 
 
 class Usage:
-    def __init__(self, bus: Bus, plans: Plans) -> None:
+    def __init__(self, bus: Bus, plans: Plans, redis: "Redis") -> None:
         self._bus = bus
         self._plans = plans
+        self._redis: Any = redis
         self._messages: dict[str, tuple[float, int]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def message(self, account: str) -> None:
-        """One more message of a visitor."""
-        if account in self._messages:
-            until, count = self._messages[account]
-            self._messages[account] = (until, count + 1)
-
-    async def check_message(self, account: str, plan: Plan) -> None:
-        """Raises `PlanLimit` when the month's messages are used up."""
+    async def take_message(self, account: str, plan: Plan) -> None:
+        """One more message of a visitor. Raises `PlanLimit` when the month's are used up."""
         if plan.messages is None:
             return
-        until, count = self._messages.get(account, (0.0, 0))
-        if until < time.monotonic():
+        if self._messages.get(account, (0.0, 0))[0] < time.monotonic():
             count = (await self._chat(account)).messages
             if len(self._messages) > REMEMBERED:
                 self._messages.clear()
-            self._messages[account] = (time.monotonic() + TRUSTED_FOR, count)
+            if self._messages.get(account, (0.0, 0))[0] < time.monotonic():
+                self._messages[account] = (time.monotonic() + TRUSTED_FOR, count)
+        until, count = self._messages[account]
         _check("messages", count + 1, plan.messages)
+        self._messages[account] = (until, count + 1)
 
     async def check_chatbot(self, account: str, plan: Plan) -> None:
         if plan.chatbots is not None:
@@ -74,23 +84,74 @@ class Usage:
     async def _knowledge(self, account: str) -> Any:
         return await self._bus.request(KNOWLEDGE_USAGE, NoParameters(), Context.system(account))
 
-    # -- guards of routes --------------------------------------------------------------------
+    # -- around the work ---------------------------------------------------------------------
 
-    async def guard(self, account: str, plan_name: str, request: Any) -> Any:
-        """Hold a request against its account's plan; returns it, perhaps made smaller."""
+    @asynccontextmanager
+    async def room(self, account: str, plan_name: str, request: Any) -> AsyncIterator[Any]:
+        """Hold a request against its account's plan; gives it back, perhaps made smaller."""
         plan = self._plans.of(plan_name)
         if isinstance(request, Ask):
-            await self.check_message(account, plan)
-        elif isinstance(request, CreateChatbot):
-            await self.check_chatbot(account, plan)
-        elif isinstance(request, CreateItem):
-            await self.check_item(account, plan)
-        elif isinstance(request, Scrape):
-            left = await self.pages_left(account, plan)
-            if left is not None:
-                wanted = request.max_pages or left
-                return msgspec.structs.replace(request, max_pages=min(wanted, left))
-        return request
+            await self.take_message(account, plan)
+            yield request
+        elif isinstance(request, CreateChatbot) and plan.chatbots is not None:
+            async with self._turn(account, "chatbots"):
+                await self.check_chatbot(account, plan)
+                yield request
+        elif isinstance(request, CreateItem | Scrape):
+            async with self.room_for_items(account, plan):
+                yield await self._within(account, plan, request)
+        else:
+            yield request
+
+    @asynccontextmanager
+    async def room_for_items(self, account: str, plan: Plan, more: int = 1) -> AsyncIterator[None]:
+        """Nobody else adds knowledge to the account within the block, and there is room."""
+        if plan.knowledge_items is None:
+            yield
+            return
+        async with self._turn(account, "knowledge"):
+            await self.check_item(account, plan, more)
+            yield
+
+    async def _within(self, account: str, plan: Plan, request: Any) -> Any:
+        """A crawl of no more pages than are left."""
+        left = await self.pages_left(account, plan) if isinstance(request, Scrape) else None
+        if left is None:
+            return request
+        return msgspec.structs.replace(request, max_pages=min(request.max_pages or left, left))
+
+    @asynccontextmanager
+    async def _turn(self, account: str, what: str) -> AsyncIterator[None]:
+        """One at a time, over all replicas; without Redis over this one."""
+        name = f"turn:{account}:{what}"
+        here = self._turns.setdefault(name, asyncio.Lock())
+        try:
+            async with asyncio.timeout(TURN_WAIT):
+                await here.acquire()
+        except TimeoutError as exc:
+            raise DeadlineExceeded from exc
+        try:
+            async with self._everywhere(name):
+                yield
+        finally:
+            here.release()
+
+    @asynccontextmanager
+    async def _everywhere(self, name: str) -> AsyncIterator[None]:
+        lock = self._redis.lock(name, timeout=TURN_LEASE, blocking_timeout=TURN_WAIT, sleep=0.05)
+        try:
+            taken = await lock.acquire()
+        except _AWAY as exc:
+            log.warning("turn_not_taken", reason=type(exc).__name__)
+            yield
+            return
+        if not taken:
+            raise DeadlineExceeded
+        try:
+            yield
+        finally:
+            with suppress(*_AWAY):
+                await lock.release()
 
 
 def _check(what: str, count: int, limit: int) -> None:

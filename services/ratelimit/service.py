@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 
 from libs.common.app import Service, bus_check
 from libs.common.bus import Bus
@@ -27,10 +27,9 @@ class Settings(CommonSettings):
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     policies = PolicyFile(settings.rate_limits)
-    pool = BlockingConnectionPool.from_url(
+    pool = ConnectionPool.from_url(  # no more checks are let in than it has connections
         settings.redis_url.get_secret_value(),
-        max_connections=REDIS_CONNECTIONS,
-        timeout=REDIS_TIMEOUT,
+        max_connections=REDIS_CONNECTIONS + 1,
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
     )

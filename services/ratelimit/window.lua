@@ -10,39 +10,44 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local admitted, wait, refused = 1, 0, 0
-local lengths, overs = {}, {}
+local lengths, oldests, overs = {}, {}, {}
+
+local stamp = string.format('%.0f', now)
 
 -- The clock was set back: times that lie ahead are taken as now, else they would never leave.
-local function heal(key)
+local function heal(key, newest)
   local ahead = 0
-  while true do
-    local newest = redis.call('LINDEX', key, -1)
-    if not newest or tonumber(newest) <= now then break end
+  while newest and tonumber(newest) > now do
     redis.call('RPOP', key)
     ahead = ahead + 1
+    newest = redis.call('LINDEX', key, -1)
   end
-  for _ = 1, ahead do redis.call('RPUSH', key, string.format('%.0f', now)) end
+  for _ = 1, ahead do redis.call('RPUSH', key, stamp) end
 end
 
 -- Remove what has left the window; the list is sorted, so the border is found by halving.
+-- Returns how many are left and the oldest of them.
 local function trim(key, border)
-  local oldest = redis.call('LINDEX', key, 0)
-  if not oldest or tonumber(oldest) > border then return redis.call('LLEN', key) end
-  local low, high = 1, redis.call('LLEN', key)
+  local newest = redis.call('LINDEX', key, -1)
+  if not newest then return 0, nil end
+  if tonumber(newest) > now then heal(key, newest) end
+  local length, oldest = redis.call('LLEN', key), tonumber(redis.call('LINDEX', key, 0))
+  if oldest > border then return length, oldest end
+  local low, high = 1, length
   while low < high do
     local middle = math.floor((low + high) / 2)
     if tonumber(redis.call('LINDEX', key, middle)) > border then high = middle else low = middle + 1 end
   end
   redis.call('LTRIM', key, low, -1)
-  return redis.call('LLEN', key)
+  if low == length then return 0, nil end
+  return length - low, tonumber(redis.call('LINDEX', key, 0))
 end
 
 for i, key in ipairs(KEYS) do
   local limit, window = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
   local cost, shadow = tonumber(ARGV[4 * i - 1]), ARGV[4 * i] == '1'
-  heal(key)
-  local length = trim(key, now - window)
-  lengths[i], overs[i] = length, 0
+  local length, oldest = trim(key, now - window)
+  lengths[i], oldests[i], overs[i] = length, oldest, 0
   local excess = length + cost - limit
   if excess > 0 then
     overs[i] = 1
@@ -61,18 +66,17 @@ if admitted == 1 then
   for i, key in ipairs(KEYS) do
     if overs[i] == 0 then
       local cost = tonumber(ARGV[4 * i - 1])
-      for _ = 1, cost do redis.call('RPUSH', key, string.format('%.0f', now)) end
-      lengths[i] = lengths[i] + cost
+      for _ = 1, cost do redis.call('RPUSH', key, stamp) end
+      lengths[i], oldests[i] = lengths[i] + cost, oldests[i] or now
       redis.call('PEXPIRE', key, math.ceil(tonumber(ARGV[4 * i - 2]) / 1000) + 1000)
     end
   end
 end
 
 local answer = {admitted, wait, refused}
-for i, key in ipairs(KEYS) do
-  local oldest = redis.call('LINDEX', key, 0)
+for i in ipairs(KEYS) do
   local reset = 0
-  if oldest then reset = math.max(0, tonumber(oldest) + tonumber(ARGV[4 * i - 2]) - now) end
+  if oldests[i] then reset = math.max(0, oldests[i] + tonumber(ARGV[4 * i - 2]) - now) end
   table.insert(answer, lengths[i])
   table.insert(answer, reset)
   table.insert(answer, overs[i])

@@ -23,7 +23,6 @@ def _row(
     limits: tuple[str, ...] = ("api",),
     errors: tuple[int, ...] = (),
     audit: bool = True,
-    idempotent: bool = True,
 ) -> Route:
     return Route(
         method=method,
@@ -39,7 +38,6 @@ def _row(
         limits=limits,
         errors=errors,
         audit=audit,
-        idempotent=idempotent,
     )
 
 
@@ -54,7 +52,6 @@ ACCOUNT = (
         auth="none",
         limits=("login_ip", "login_account"),
         errors=(401, 403),
-        idempotent=False,
     ),
     _row(
         "GET",
@@ -73,7 +70,6 @@ ACCOUNT = (
         auth="session",
         scope="",
         status=204,
-        idempotent=False,
     ),
     _row(
         "POST",
@@ -84,7 +80,6 @@ ACCOUNT = (
         auth="session",
         scope="",
         status=204,
-        idempotent=False,
     ),
     _row(
         "POST",
@@ -96,7 +91,6 @@ ACCOUNT = (
         auth="none",
         status=202,
         limits=("mail",),
-        idempotent=False,
     ),
     _row(
         "POST",
@@ -108,7 +102,6 @@ ACCOUNT = (
         auth="none",
         limits=("login_ip",),
         errors=(403,),
-        idempotent=False,
     ),
     _row(
         "POST",
@@ -120,7 +113,6 @@ ACCOUNT = (
         auth="none",
         limits=("login_ip",),
         errors=(403,),
-        idempotent=False,
     ),
     _row(
         "GET",

@@ -35,7 +35,6 @@ KNOWLEDGE = (
         scope="knowledge",
         limits=("upload",),
         status=202,
-        idempotent=False,
         errors=(400, 404, 413, 415),
     ),
     Route(

@@ -16,6 +16,7 @@ def _row(
     call: Endpoint[Any, Any],
     status: int = 200,
     limits: tuple[str, ...] = ("api",),
+    errors: tuple[int, ...] = (),
 ) -> Route:
     return Route(
         method=method,
@@ -26,12 +27,15 @@ def _row(
         scope="webhooks",
         status=status,
         limits=limits,
+        errors=errors,
     )
 
 
 WEBHOOKS = (
     _row("GET", "/api/webhooks", "List webhook endpoints", calls.WEBHOOKS_LIST),
-    _row("POST", "/api/webhooks", "Add a webhook endpoint", calls.WEBHOOK_CREATE, 201),
+    _row(
+        "POST", "/api/webhooks", "Add a webhook endpoint", calls.WEBHOOK_CREATE, 201, errors=(404,)
+    ),
     _row("GET", "/api/webhooks/{id}", "Read a webhook endpoint", calls.WEBHOOK_GET),
     _row("PATCH", "/api/webhooks/{id}", "Change a webhook endpoint", calls.WEBHOOK_UPDATE),
     _row("DELETE", "/api/webhooks/{id}", "Delete a webhook endpoint", calls.WEBHOOK_DELETE, 204),

@@ -56,6 +56,11 @@ async def count(tx: Tx, account: str, *, role: str | None = None) -> int:
     return int(row["n"]) if row else 0
 
 
+async def ids(tx: Tx, account: str) -> list[str]:
+    cursor = await tx.execute("select id from users where account_id = %s", (account,))
+    return [row["id"] for row in await cursor.fetchall()]
+
+
 async def owners(tx: Tx, account: str) -> list[str]:
     """The addresses of those who own the account and may log in."""
     cursor = await tx.execute(

@@ -10,12 +10,14 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from libs.common import calls
 from libs.common.apikeys import new_key
@@ -26,7 +28,9 @@ from libs.common.envelope import Context
 from libs.common.errors import NotFound
 from services.gateway import bootstrap
 from services.gateway import service as gateway_service
+from services.gateway.routes import TABLE
 from services.gateway.settings import Settings
+from services.gateway.site import contract
 from services.ratelimit import service as limiter_service
 from tests.conftest import Servers, TestDatabase
 
@@ -109,13 +113,39 @@ class Api:
         if json is not None:
             options["json"] = json
         async with self.http.request(method, self.base + path, headers=headers, **options) as got:
-            return Reply(got.status, await got.read(), got.headers)
+            reply = Reply(got.status, await got.read(), got.headers)
+        keeps_the_contract(method, path, reply)
+        return reply
 
     async def get(self, path: str, **options: Any) -> "Reply":
         return await self("GET", path, **options)
 
     async def post(self, path: str, json: Any = None, **options: Any) -> "Reply":
         return await self("POST", path, json, **options)
+
+
+def keeps_the_contract(method: str, path: str, reply: "Reply") -> None:
+    """What came back is what `/openapi.json` says may come back."""
+    if not path.startswith("/api/") or reply.status == 405:
+        return
+    segments = path.partition("?")[0].strip("/").split("/")
+    route = TABLE.find(segments)[0].get(method)
+    if route is None:
+        return
+    validator = _validator(route.path, method.lower(), reply.status)
+    if validator is not None and reply.headers.get("Content-Type") == "application/json":
+        validator.validate(reply.body)
+
+
+@cache
+def _validator(path: str, method: str, status: int) -> Draft202012Validator | None:
+    document = contract()
+    told = document["paths"][path][method]["responses"]
+    assert str(status) in told, f"{method} {path} may not answer {status}"
+    content = told[str(status)].get("content", {}).get("application/json")
+    if content is None:
+        return None
+    return Draft202012Validator({**content["schema"], "components": document["components"]})
 
 
 @dataclass
@@ -182,17 +212,20 @@ async def start(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Start]:
-    """Starts a gateway, with settings of the test's own."""
+    """Starts a gateway with settings of the test's own, or another replica ``beside`` one."""
     for name in ("DATABASE_URL", "NATS_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     stack = AsyncExitStack()
 
-    async def begin(*, limiter: bool = True, limits: str = "", **settings: Any) -> World:
-        await flush(servers.redis_url)
+    async def begin(
+        *, limiter: bool = True, limits: str = "", beside: World | None = None, **settings: Any
+    ) -> World:
         policies = tmp_path / "limits.json"
-        policies.write_text(limits or "{}")
-        made = database("gateway")
-        key = new_key()
+        if beside is None:
+            await flush(servers.redis_url)
+            policies.write_text(limits or "{}")
+        made = beside.database if beside else database("gateway")
+        key = beside.api.key if beside else new_key()
         chosen = Settings.model_validate(
             {
                 "NATS_URL": servers.nats_url_of("gateway"),
@@ -210,14 +243,14 @@ async def start(
                 **settings,
             }
         )
-        if limiter:
+        if limiter and beside is None:
             await background(stack, await limiter_service.build(
                 limiter_service.Settings.model_validate({
                     "NATS_URL": servers.nats_url_of("ratelimit"),
                     "REDIS_URL": servers.redis_url,
                     "rate_limits": policies,
                 }), stack))  # fmt: skip
-        behind = await play(stack, servers)
+        behind = beside.behind if beside else await play(stack, servers)
         gateway = await gateway_service.assemble(chosen, stack)
         await bootstrap.run(gateway)
         service = await gateway_service.serve(gateway, stack)

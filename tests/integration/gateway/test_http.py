@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 import yarl
+from jsonschema import Draft202012Validator
 
 from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.errors import PreconditionFailed
-from services.gateway import body, server
+from services.gateway.site import contract
 from tests.integration.gateway.conftest import Api, Reply, World, a_chatbot
 
 
@@ -199,33 +200,6 @@ async def test_a_second_request_smuggled_behind_a_first_is_not_served(world: Wor
     assert got.split()[1] == b"400"
 
 
-# -- slow clients ----------------------------------------------------------------------------
-
-
-async def test_a_head_that_never_ends_is_cut_off_and_harms_nobody(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.5)
-    slow = [await asyncio.open_connection("127.0.0.1", world.gateway.port) for _ in range(100)]
-    for _, writer in slow:
-        writer.write(b"GET /api/chatbots HTTP/1.1\r\nHost: x\r\n")
-    assert (await world.api.get("/api/me")).status == 200
-    async with asyncio.timeout(10):
-        ends = await asyncio.gather(*(reader.read() for reader, _ in slow))
-    assert set(ends) == {b""}
-    for _, writer in slow:
-        writer.close()
-
-
-async def test_a_body_that_never_ends_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(body, "PART_TIMEOUT", 0.3)
-    head = b"POST /api/chatbots HTTP/1.1\r\n" + HEAD % world.api.key.encode()
-    got = await raw(world, head + b'Content-Length: 100\r\n\r\n{"name"')
-    assert got.startswith(b"HTTP/1.1 408")
-
-
 # -- conditions and repeats ------------------------------------------------------------------
 
 
@@ -321,6 +295,30 @@ async def test_the_contract_is_valid_and_names_every_route(api: Api) -> None:
     validate(document)
     told = {(m.upper(), p) for p, methods in document["paths"].items() for m in methods}
     assert {(r.method, r.path) for r in ROUTES if r.tag != "Site"} <= told
+
+
+def test_every_body_has_an_example_that_is_valid() -> None:
+    for path, methods in contract()["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            told = content.get("application/json")
+            if told is not None:
+                assert "example" in told, (method, path)
+                Draft202012Validator(told["schema"]).validate(told["example"])
+
+
+def test_every_answer_is_told_with_its_schema_and_every_error_with_its_codes() -> None:
+    document = contract()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                assert "x-request-id" in answer.get("headers", {"x-request-id"}), (method, path)
+                told = answer.get("content", {}).get("application/json")
+                if int(status) >= 400:
+                    assert told["schema"] == {"$ref": "#/components/schemas/Error"}
+                    assert told["examples"], (method, path, status)
+                elif status not in ("204", "304") and path != "/openapi.json":
+                    assert answer["content"], (method, path, status)
 
 
 async def test_the_reference_page_needs_nothing_from_elsewhere(api: Api) -> None:

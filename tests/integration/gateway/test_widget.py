@@ -8,6 +8,7 @@ import pytest
 from libs.common import calls
 from libs.common.envelope import Context
 from services.gateway import visitors
+from services.gateway.origins import LOOKUPS
 from tests.integration.gateway.conftest import Api, World
 
 SITE = "https://shop.example"
@@ -124,3 +125,20 @@ async def test_a_preflight_is_answered_for_the_widgets_routes_alone(
 async def test_an_api_key_is_of_no_use_in_a_page(world: World, chatbot: str) -> None:
     reply = await world.api.with_(Origin=SITE).get("/api/chatbots")
     assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+async def test_made_up_chatbots_do_not_keep_the_chat_service_busy(
+    world: World, chatbot: str
+) -> None:
+    """A preflight takes no credentials: an address may have so many chatbots looked up."""
+    page = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    attacker, visitor = world.somewhere(), world.somewhere()
+    world.behind.asked.clear()
+    statuses = [
+        (await attacker("OPTIONS", f"/api/chat/bot_{number}", headers=page)).status
+        for number in range(LOOKUPS.limit + 20)
+    ]
+    assert statuses == [204] * LOOKUPS.limit + [429] * 20
+    assert len(world.behind.asked) == LOOKUPS.limit
+    known = await visitor("OPTIONS", f"/api/chat/{chatbot}", headers=page)
+    assert (known.status, known.headers["Access-Control-Allow-Origin"]) == (204, page["Origin"])

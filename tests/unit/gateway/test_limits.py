@@ -52,6 +52,17 @@ def test_the_counter_never_admits_twice_the_limit(gaps: list[int]) -> None:
         assert sum(start <= t < start + 10 for t in admitted) < 20
 
 
+def test_a_request_counts_from_when_it_arrived_not_from_when_it_was_admitted() -> None:
+    clock, policy = Clock(), Policy(limit=2, window=10)
+    limits = LocalLimits(clock)
+    limits.add("chat", "ip", policy, arrived=1_000.0)
+    limits.add("chat", "ip", policy, arrived=999.0)  # asked about for longer
+    clock.now = 1_005.0
+    assert limits.wait("chat", "ip", policy) == 4.0
+    clock.now = 1_009.0
+    assert limits.wait("chat", "ip", policy) == 0.0
+
+
 def test_the_number_of_windows_is_bounded() -> None:
     limits = LocalLimits()
     policy = Policy(limit=1, window=60)

@@ -1,0 +1,153 @@
+"""What a plan allows, each limit with its refusal, also when many come at once."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from libs.common import calls
+from libs.common.envelope import Context
+from tests.integration.gateway.conftest import OPERATOR, PASSWORD, Api, Start, World, a_chatbot
+from tests.integration.gateway.test_people import login
+
+
+class Tenant:
+    """An account on a small plan, and the services' counts of what it has."""
+
+    def __init__(self, world: World, account: str, api: Api) -> None:
+        self.world, self.account, self.api = world, account, api
+        self.chatbots = self.items = self.pages = self.messages = 0
+        self.crawls: list[calls.Scrape] = []
+        for endpoint, handler in (
+            (calls.CHAT_USAGE, self._chat),
+            (calls.KNOWLEDGE_USAGE, self._knowledge),
+            (calls.CHATBOT_CREATE, self._create_chatbot),
+            (calls.KNOWLEDGE_CREATE, self._create_item),
+            (calls.KNOWLEDGE_SCRAPE, self._scrape),
+        ):
+            world.behind.on[endpoint.subject] = handler
+
+    async def _chat(self, _: Context, __: Any) -> Any:
+        return calls.ChatUsage(chatbots=self.chatbots, messages=self.messages, tokens=0)
+
+    async def _knowledge(self, _: Context, __: Any) -> Any:
+        return calls.KnowledgeUsage(items=self.items, pages=self.pages, chunks=0, bytes=0)
+
+    async def _create_chatbot(self, _: Context, request: Any) -> Any:
+        await asyncio.sleep(0.02)  # between counting and adding there is time for others
+        self.chatbots += 1
+        return a_chatbot(f"bot_{self.chatbots}", request.name)
+
+    async def _create_item(self, _: Context, __: Any) -> Any:
+        await asyncio.sleep(0.02)
+        self.items += 1
+        return {"id": f"kn_{self.items}"}
+
+    async def _scrape(self, _: Context, request: Any) -> Any:
+        self.crawls.append(request)
+        return {"id": "kn_crawl"}
+
+
+async def tenant_of(world: World, plan: str) -> Tenant:
+    email = f"{plan}@plans.example"
+    made = await world.api.with_(OPERATOR).post(
+        "/api/accounts", {"name": plan, "plan": plan, "email": email, "password": PASSWORD}
+    )
+    return Tenant(world, made.body["accountId"], await login(world.api, email))
+
+
+@pytest.fixture
+async def free(world: World) -> Tenant:
+    return await tenant_of(world, "free")
+
+
+async def is_over(reply: Any, limit: str, most: int) -> None:
+    assert (reply.status, reply.code) == (403, "plan_limit_reached"), reply.raw
+    assert reply.body["error"]["details"] == {"limit": limit, "max": most}
+
+
+async def test_chatbots(free: Tenant) -> None:
+    assert (await free.api.post("/api/chatbots", {"name": "One"})).status == 201
+    await is_over(await free.api.post("/api/chatbots", {"name": "Two"}), "chatbots", 1)
+
+
+async def test_many_at_once_do_not_all_get_the_last_place(world: World, start: Start) -> None:
+    free = await tenant_of(world, "free")
+    other = await start(beside=world)
+    there = Api(other.api.base, other.api.http, "", free.api.headers)
+    replies = await asyncio.gather(
+        *(api.post("/api/chatbots", {"name": "x"}) for api in (free.api, there) for _ in range(8))
+    )
+    assert sorted(r.status for r in replies) == [201] + [403] * 15
+    free.items = 17
+    item = {"chatbotId": "bot_1", "type": "text", "content": "x"}
+    replies = await asyncio.gather(*(free.api.post("/api/knowledge", item) for _ in range(8)))
+    assert sorted(r.status for r in replies) == [202] * 3 + [403] * 5
+
+
+async def test_knowledge_items_and_uploads(free: Tenant) -> None:
+    free.items = 20
+    item = {"chatbotId": "bot_1", "type": "text", "content": "x"}
+    await is_over(await free.api.post("/api/knowledge", item), "knowledgeItems", 20)
+    form = aiohttp.FormData()
+    form.add_field("chatbotId", "bot_1")
+    form.add_field("file", b"text", filename="a.txt")
+    await is_over(await free.api.post("/api/knowledge/upload", data=form), "knowledgeItems", 20)
+    crawl = {"chatbotId": "bot_1", "url": "https://example.com"}
+    await is_over(await free.api.post("/api/knowledge/scrape", crawl), "knowledgeItems", 20)
+
+
+async def test_crawled_pages(free: Tenant) -> None:
+    crawl = {"chatbotId": "bot_1", "url": "https://example.com", "maxPages": 500}
+    free.pages = 30
+    assert (await free.api.post("/api/knowledge/scrape", crawl)).status == 202
+    assert free.crawls[-1].max_pages == 20
+    free.pages = 50
+    await is_over(await free.api.post("/api/knowledge/scrape", crawl), "pages", 50)
+
+
+async def test_messages_a_month_also_of_visitors(free: Tenant) -> None:
+    world, chatbot = free.world, free.world.behind.chatbot(free.account)
+    token, _ = world.gateway.visitors.make(free.account, chatbot, "vis_1")
+    free.messages = 98
+    visitor = world.api.with_(token)
+    replies = await asyncio.gather(
+        *(
+            world.somewhere(visitor).post(f"/api/chat/{chatbot}", {"message": "Hello"})
+            for _ in range(6)
+        )
+    )
+    over = [reply for reply in replies if reply.status == 403]
+    assert len(over) == 4
+    await is_over(over[0], "messages", 100)
+
+
+async def test_seats(free: Tenant) -> None:
+    reply = await free.api.post("/api/users", {"email": "second@plans.example"})
+    await is_over(reply, "seats", 1)
+
+
+async def test_api_access_ends_with_the_plan_and_comes_back_with_it(world: World) -> None:
+    account, api = await world.account_of("business")
+    operator = world.api.with_(OPERATOR)
+    assert (await api.get("/api/chatbots")).status == 200
+    await operator("PATCH", f"/api/accounts/{account}", {"plan": "pro"})
+    refused = await api.get("/api/chatbots")
+    assert (refused.status, refused.code) == (403, "plan_without_api")
+    await operator("PATCH", f"/api/accounts/{account}", {"plan": "business"})
+    assert (await api.get("/api/chatbots")).status == 200
+
+
+async def test_a_repeat_of_what_took_the_last_place_is_no_refusal(free: Tenant) -> None:
+    api = free.api.with_(**{"Idempotency-Key": "last-place"})
+    first, again = [await api.post("/api/chatbots", {"name": "One"}) for _ in range(2)]
+    assert (first.status, again.status, again.raw) == (201, 201, first.raw)
+
+
+async def test_plans_are_configuration(start: Start, tmp_path: Any) -> None:
+    plans = tmp_path / "plans.json"
+    plans.write_text('{"free": {"chatbots": 2, "seats": 1, "apiAccess": true}}')
+    world = await start(plans=plans)
+    _, api = await world.account_of("free")
+    assert (await api.get("/api/account")).body["limits"]["chatbots"] == 2
