@@ -3,12 +3,11 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from services.gateway import mail
 from tests.integration.gateway.conftest import EMAIL, Start, World
@@ -49,25 +48,20 @@ def mailbox() -> Mailbox:
 
 
 @pytest.fixture
-def smtp(mailbox: Mailbox) -> Iterator[str]:
+async def smtp(mailbox: Mailbox) -> AsyncIterator[str]:
     def known(*args: object) -> AuthResult:
         data = args[-1]
         assert isinstance(data, LoginPassword)
         return AuthResult(success=(data.login, data.password) == (b"door", b"s p/@ce"))
 
-    controller = Controller(
-        mailbox,
-        hostname="127.0.0.1",
-        port=0,
-        authenticator=known,
-        auth_required=True,
-        auth_require_tls=False,
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(mailbox, authenticator=known, auth_required=True, auth_require_tls=False),
+        "127.0.0.1",
+        0,
     )
-    controller.start()
-    assert controller.server is not None
-    port = controller.server.sockets[0].getsockname()[1]
+    port = server.sockets[0].getsockname()[1]
     yield f"smtp://door:s%20p%2F%40ce@127.0.0.1:{port}"
-    controller.stop()
+    server.close()
 
 
 @pytest.fixture
