@@ -57,6 +57,9 @@ _SECRET = re.compile(
 )
 
 
+_exporting = False
+
+
 def redact(text: str) -> str:
     """The text with anything that looks like a credential cut after its prefix."""
     return _SECRET.sub(lambda match: f"{next(g for g in match.groups() if g)}…", text)
@@ -116,6 +119,8 @@ def configure(service: str, settings: CommonSettings) -> None:
 
 
 def _export_traces(service: str) -> None:
+    global _exporting  # noqa: PLW0603  # the provider of traces is the process's, too
+    _exporting = True
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     provider = TracerProvider(resource=Resource.create({"service.name": f"chattery-{service}"}))
@@ -132,9 +137,10 @@ def flush_traces() -> None:
 
 def traceparent() -> str:
     """The current span as a W3C ``traceparent``, or an empty string outside of any."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier.get("traceparent", "")
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid:
+        return ""
+    return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
 
 @contextmanager
@@ -145,7 +151,14 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, str | int | float | bool] | None = None,
 ) -> Generator[trace.Span]:
-    """A span around the block; ``parent`` is a ``traceparent`` that came with the work."""
+    """A span around the block; ``parent`` is a ``traceparent`` that came with the work.
+
+    Where nothing is exported and no trace came with the work there is nothing to pass on: the
+    block then costs nothing.
+    """
+    if not _exporting and not parent and not trace.get_current_span().get_span_context().is_valid:
+        yield trace.INVALID_SPAN
+        return
     tracer = trace.get_tracer("chattery")
     context = propagate.extract({"traceparent": parent}) if parent else None
     with tracer.start_as_current_span(

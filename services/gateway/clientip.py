@@ -7,6 +7,7 @@ the first hop that is not one of them. Anything a client wrote further left is i
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
@@ -53,6 +54,7 @@ def _hops(forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:
     return [a or b for a, b in _FOR.findall(",".join(forwarded))]
 
 
+@lru_cache(maxsize=4_096)
 def _parse(text: str) -> Address | None:
     text = text.strip().strip('"')
     if text.startswith("["):

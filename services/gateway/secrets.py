@@ -30,6 +30,7 @@ class Secrets:
                 raise BadSecret
             self._roots[int(version)] = secret.encode()
         self.current = max(self._roots)
+        self._keys: dict[tuple[str, int], bytes] = {}  # by purpose and version
         self._fernets = {v: Fernet(self._fernet_key(v)) for v in self._roots}
 
     def __repr__(self) -> str:
@@ -42,9 +43,15 @@ class Secrets:
 
     def digest(self, purpose: str, text: str | bytes, version: int | None = None) -> bytes:
         """HMAC-SHA256 of ``text`` under a key of this purpose and version."""
-        root = self._roots[version or self.current]
-        key = hmac.digest(root, purpose.encode(), "sha256")
+        key = self._key(purpose, version or self.current)
         return hmac.digest(key, text.encode() if isinstance(text, str) else text, "sha256")
+
+    def _key(self, purpose: str, version: int) -> bytes:
+        known = self._keys.get((purpose, version))
+        if known is None:
+            known = hmac.digest(self._roots[version], purpose.encode(), "sha256")
+            self._keys[purpose, version] = known
+        return known
 
     def seal(self, data: bytes) -> bytes:
         """Encrypt what rests in Redis."""
