@@ -215,6 +215,7 @@ async def start(
     """Starts a gateway with settings of the test's own, or another replica ``beside`` one."""
     for name in ("DATABASE_URL", "NATS_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(limiter_service, "REDIS_TIMEOUT", 5.0)  # a busy machine is not an outage
     stack = AsyncExitStack()
 
     async def begin(

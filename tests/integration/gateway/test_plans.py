@@ -4,11 +4,20 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from libs.common import calls
 from libs.common.envelope import Context
-from tests.integration.gateway.conftest import OPERATOR, PASSWORD, Api, Start, World, a_chatbot
+from tests.integration.gateway.conftest import (
+    NOW,
+    OPERATOR,
+    PASSWORD,
+    Api,
+    Start,
+    World,
+    a_chatbot,
+)
 from tests.integration.gateway.test_people import login
 
 
@@ -42,11 +51,34 @@ class Tenant:
     async def _create_item(self, _: Context, __: Any) -> Any:
         await asyncio.sleep(0.02)
         self.items += 1
-        return {"id": f"kn_{self.items}"}
+        return an_item(f"kn_{self.items}", "text")
 
     async def _scrape(self, _: Context, request: Any) -> Any:
         self.crawls.append(request)
-        return {"id": "kn_crawl"}
+        return an_item("kn_crawl", "crawl")
+
+
+def an_item(item: str, kind: str) -> calls.Item:
+    moment = msgspec.convert(NOW, calls.Timestamp)
+    return calls.Item(
+        id=item,
+        chatbot_id="bot_1",
+        type=kind,  # type: ignore[arg-type]
+        source=None,
+        title="",
+        status="pending",
+        stage="waiting",
+        semantic="pending",
+        progress=calls.Progress(),
+        chunks=0,
+        error=None,
+        attempts=0,
+        refresh="never",
+        parent_id=None,
+        created_at=moment,
+        updated_at=moment,
+        indexed_at=None,
+    )
 
 
 async def tenant_of(world: World, plan: str) -> Tenant:
