@@ -84,9 +84,9 @@ class Bus:
             yield bus
         finally:
             await bus.stop_serving()
-            with suppress(nats.errors.Error, TimeoutError):
+            with suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(client.flush(), 2)
-            with suppress(nats.errors.Error):
+            with suppress(nats.errors.Error, OSError):
                 await client.close()
 
     @property
@@ -290,7 +290,7 @@ class Bus:
     async def stop_serving(self, grace: float = 10.0) -> None:
         """Take no more requests, then wait up to ``grace`` seconds for those that run."""
         if self._micro is not None:
-            with suppress(nats.errors.Error, TimeoutError):
+            with suppress(nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(self._micro.stop(), 2)
             self._micro = None
         current = asyncio.current_task()
