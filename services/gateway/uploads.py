@@ -87,6 +87,8 @@ class Upload:
             error = ItemError(code="file_too_large", message=exc.message)
             self.files.append(UploadedFile(upload_id="", filename=name, size=0, error=error))
             return
+        except AppError as exc:
+            raise (counter.fault or exc) from exc
         self._digests.append(counter.digest.hexdigest())
         self.files.append(UploadedFile(upload_id=upload, filename=name, size=counter.size))
 
@@ -111,14 +113,22 @@ class _Counter:
         self._part = part
         self.size = 0
         self.digest = hashlib.sha256()
+        self.fault: AppError | None = None  # the client's, which the blob store takes for its own
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         while True:
-            async with asyncio.timeout(PART_TIMEOUT):
-                piece = await self._part.read_chunk(PART)
+            try:
+                async with asyncio.timeout(PART_TIMEOUT):
+                    piece = await self._part.read_chunk(PART)
+            except TimeoutError as exc:
+                self.fault = TooSlow()
+                raise self.fault from exc
+            except RequestPayloadError as exc:
+                self.fault = BodyCut()
+                raise self.fault from exc
             if not piece:
                 return
             self.size += len(piece)

@@ -8,7 +8,7 @@ import pytest
 
 from libs.common import calls
 from libs.common.envelope import Context
-from services.gateway import body, server, streams
+from services.gateway import body, server, streams, uploads
 from tests.integration.gateway.conftest import World, a_chatbot, page
 
 SLOW = 100  # clients of a kind at once
@@ -21,6 +21,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "READ_TIMEOUT", 0.5)
     monkeypatch.setattr(server, "SWEEP_EVERY", 0.1)
     monkeypatch.setattr(body, "PART_TIMEOUT", 0.5)
+    monkeypatch.setattr(uploads, "PART_TIMEOUT", 0.5)
     monkeypatch.setattr(streams, "WRITE_TIMEOUT", 0.5)
 
 
