@@ -39,7 +39,7 @@ async def test_no_request_the_contract_allows_or_forbids_is_answered_otherwise(
         "--exclude-path-regex=/events$",  # streams without an end; see integration/gateway
         f"--max-time={BUDGET}",
         "--max-examples=3",
-        "--workers=2",
+        "--workers=1",  # in threads, Python 3.11 now and then fails to parse its own lambdas
         "--continue-on-failure",
         "--generation-database=none",
         cwd=tmp_path,  # it leaves files about failures
