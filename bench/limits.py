@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import os
 import shutil
 import signal
@@ -142,8 +143,7 @@ async def steadily(
         tasks.append(asyncio.create_task(timed(work)))
     done = await asyncio.gather(*tasks, return_exceptions=True)
     times = [took for took in done if isinstance(took, float)]
-    assert len(times) >= 0.99 * len(done), f"{len(done) - len(times)} of {len(done)} failed"
-    return times
+    return times + [math.inf] * (len(done) - len(times))  # one that failed took for ever
 
 
 async def steady(report: Report, here: World) -> None:

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from libs.common.calls import ById, Id, Listing, Page, Reply, Request, Timestamp
 from libs.common.db import Tx
 from libs.common.envelope import Actor
-from libs.common.errors import BadRequest, Forbidden, NotFound
+from libs.common.errors import Conflict, Forbidden, NotFound
 from libs.common.ids import new_id
 from services.gateway.accounts import Email, NewPassword, Password, cut, decode_cursor
 from services.gateway.call import Call
@@ -320,7 +320,7 @@ async def invite_again(gateway: Gateway, call: Call, request: ById) -> InvitedUs
         if row is None:
             raise NotFound
         if row["status"] != "invited":
-            raise BadRequest("This user has accepted already.")
+            raise Conflict("This user has accepted already.")
         link = await _link(gateway, tx, account, row["id"], "invitation")
     return InvitedUser(**_fields(row), invitation=_mailed(gateway, row["email"], link))
 

@@ -183,6 +183,7 @@ ACCOUNT = (
         people.invite_again,
         ById,
         people.InvitedUser,
+        errors=(409,),
     ),
     _row("GET", "/api/account", "Read the account", accounts.get, reply=accounts.Account, scope=""),
     _row(

@@ -85,7 +85,7 @@ async def test_an_invitation_is_mailed_and_not_shown(world: World, mailbox: Mail
     assert (joined.status, joined.body["user"]["email"]) == (200, "ada@example.com")
     assert "Secure" in joined.headers["Set-Cookie"]
     again = await world.api.post(f"/api/users/{made.body['id']}/invite")
-    assert again.status == 400
+    assert again.status == 409
 
 
 async def test_a_second_invitation_makes_the_first_link_worthless(
