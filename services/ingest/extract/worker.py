@@ -128,10 +128,7 @@ def _die_with_parent() -> None:
 
 
 def _warm() -> None:
-    """Import what documents need, before the idle child's size is taken as the base."""
-    from services.ingest.extract import html, office, pdf  # noqa: F401
-
-    office.warm()
+    pass  # pyright: ignore[reportUnusedImport]
 
 
 def _mapped() -> int:
