@@ -11,7 +11,7 @@ from tests.e2e.client import Api
 
 BUDGET = 30  # seconds of requests; the machine decides how many those are
 PATIENCE = 100.0  # seconds until it must have come to an end
-ENOUGH = 60  # operations of the contract
+ENOUGH = 25  # operations within the budget on a slow machine; nearly all on an idle one
 
 
 async def test_no_request_the_contract_allows_or_forbids_is_answered_otherwise(
