@@ -67,10 +67,9 @@ class Sessions:
             raise Suspended
         if time.time() - session.seen > REFRESH:
             await self._seen(token, msgspec.structs.replace(session, seen=time.time()))
-        name = row["name"] or row["email"]
         return Principal(
             account=row["account_id"],
-            actor=Actor(kind="user", id=row["id"], name=name, role=row["role"]),
+            actor=Actor(kind="user", id=row["id"], name=row["name"], role=row["role"]),
             user=row["id"],
             role=row["role"],
             plan=row["plan"],

@@ -438,7 +438,7 @@ export class App {
     else if (event === "status") {
       if (data.status !== "escalated") this.agent = "";
       this.#stands(data);
-    } else if (event === "typing" && data.sender === "admin") this.#types(data.author);
+    } else if (event === "typing" && data.sender === "admin") this.#types(data.author || this.words.team);
     else if (event === "reset") this.#missing().catch(() => {});
   }
 
