@@ -6,6 +6,7 @@ Fields unknown at any depth are refused, except inside free-form objects.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -75,6 +76,8 @@ class Shape:
     def _read_text(self, name: str, text: str) -> Any:
         try:
             value = msgspec.convert(text, self._types[name], strict=False)
+            if isinstance(value, datetime):  # the library reads a number as one, too
+                value = msgspec.convert(text, self._types[name])
             if value is None:  # the library reads the word null so; here it is a word
                 raise msgspec.ValidationError("Expected a value, got `null`")
         except msgspec.ValidationError as exc:

@@ -57,6 +57,12 @@ def test_a_query_is_read_as_the_type_of_its_field() -> None:
     assert (found.limit, found.status, found.from_.year, found.tag) == (5, "open", 2026, None)
 
 
+def test_a_number_in_a_query_is_no_time() -> None:
+    with pytest.raises(AppError) as caught:
+        LIST.build({}, "from=0", b"")
+    assert caught.value.details["field"] == "from"
+
+
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
