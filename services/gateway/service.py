@@ -81,7 +81,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
         visitors=VisitorTokens(secrets),
         origins=Origins(bus),
         policies=policies,
-        limits=Limits(bus, policies),
+        limits=Limits(bus, policies, budget=settings.limiter_budget),
         idempotency=Idempotency(redis, secrets),
         streams=Streams(settings.max_streams, settings.max_streams_per_ip),
         audit=Audit(db),

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from libs.common.config import Cidrs, DatabaseSettings, cidrs
+from services.gateway.limits import BUDGET
 
 
 class Settings(DatabaseSettings):
@@ -31,6 +32,7 @@ class Settings(DatabaseSettings):
     home_chatbot_file: Path | None = None  # holds the id of the chatbot that `/` lets people try
     upload_mb: Annotated[int, Field(ge=1, le=100)] = 25  # a file
     upload_files: Annotated[int, Field(ge=1, le=100)] = 20  # a request
+    limiter_budget: float = BUDGET  # seconds to wait for a decision before deciding here
     max_streams: int = 10_000
     max_streams_per_ip: int = 500
     max_connections: int = 20_000
