@@ -20,7 +20,7 @@ from libs.retrieval.fusion import fuse
 from libs.retrieval.merge import merge
 from libs.retrieval.passages import Passages
 from libs.retrieval.terms import query_terms
-from libs.retrieval.vectors import CANDIDATES, Hit, VectorStore, newest
+from libs.retrieval.vectors import Found, Hit, VectorStore, newest
 
 LONGEST_QUERY = 2000  # characters
 LONGEST_EARLIER = 500  # characters of an earlier question
@@ -105,7 +105,7 @@ class Retriever:
         ]
         found = await self.store.search(live, account, chatbot, asked)
         tries = [
-            self._try(form, language, known, *lists)
+            self._try(form, language, known, lists)
             for form, known, lists in zip(forms, embedded, found, strict=True)
         ]
         best = _preferred(tries)
@@ -117,16 +117,9 @@ class Retriever:
             query=best.query,
         )
 
-    def _try(
-        self,
-        query: str,
-        hint: str,
-        known: Embedded | None,
-        dense: list[Hit],
-        sparse: list[Hit],
-    ) -> "_Try":
-        dense, sparse = _one_generation(dense, sparse)
-        unembedded = _unembedded(dense, sparse)
+    def _try(self, query: str, hint: str, known: Embedded | None, found: Found) -> "_Try":
+        dense, sparse = _one_generation(found.dense, found.sparse)
+        unembedded = found.unembedded
         ranked = fuse(dense, sparse, unembedded=unembedded)
         near = known.near if known else None
         packaged = known is not None and known.packaged
@@ -162,16 +155,6 @@ def _preferred(tries: Sequence[_Try]) -> _Try:
         if other.verdict.confidence > best.verdict.confidence + FOLLOW_UP_MARGIN:
             best = other
     return best
-
-
-def _unembedded(dense: list[Hit], sparse: list[Hit]) -> frozenset[str]:
-    """Hits by words whose vector is still to come.
-
-    Told only where the dense list is not full, for it then holds all that is embedded.
-    """
-    if len(dense) >= CANDIDATES:
-        return frozenset()
-    return frozenset(str(h.id) for h in sparse) - {str(h.id) for h in dense}
 
 
 def _one_generation(dense: list[Hit], sparse: list[Hit]) -> tuple[list[Hit], list[Hit]]:

@@ -33,6 +33,14 @@ CANDIDATES = 50  # hits from each side
 Hit = models.ScoredPoint
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What one question found, best first; ``unembedded`` are hits whose vector is to come."""
+
+    dense: list[Hit]
+    sparse: list[Hit]
+    unembedded: frozenset[str] = frozenset()
+
+
 class VectorStoreAway(Unavailable):
     """The vector store is away; try again shortly."""
 
@@ -247,22 +255,31 @@ class VectorStore:
         queries: Sequence[tuple[Vector | None, Terms]],
         *,
         limit: int = CANDIDATES,
-    ) -> list[tuple[list[Hit], list[Hit]]]:
+    ) -> list["Found"]:
         """For each question (dense, words): the nearest live points of one chatbot, one trip."""
         only = models.Filter(must=[*scope(account, chatbot), match("state", "live")])
+        waiting = models.Filter(
+            must=only.must, must_not=[models.HasVectorCondition(has_vector=DENSE)]
+        )
         requests: list[models.QueryRequest] = []
         for dense, terms in queries:
             vector = models.SparseVector(indices=terms.ids, values=terms.values)
             requests.append(_request(vector, SPARSE, only, limit))
             if dense is not None:
                 requests.append(_request(dense.tolist(), DENSE, only, limit))
+                requests.append(_request(vector, SPARSE, waiting, limit, with_payload=False))
         with _away():
             answers = await self._client.query_batch_points(in_.name, requests)
         lists = iter([answer.points for answer in answers])
-        found: list[tuple[list[Hit], list[Hit]]] = []
+        found: list[Found] = []
         for dense, _ in queries:
             sparse_hits = next(lists)
-            found.append((next(lists) if dense is not None else [], sparse_hits))
+            if dense is None:
+                found.append(Found([], sparse_hits))
+            else:
+                found.append(
+                    Found(next(lists), sparse_hits, frozenset(str(h.id) for h in next(lists)))
+                )
         return found
 
     async def scan(
@@ -326,9 +343,11 @@ def _struct(point: NewPoint) -> models.PointStruct:
     )
 
 
-def _request(query: Any, using: str, only: models.Filter, limit: int) -> models.QueryRequest:
+def _request(
+    query: Any, using: str, only: models.Filter, limit: int, *, with_payload: bool = True
+) -> models.QueryRequest:
     return models.QueryRequest(
-        query=query, using=using, filter=only, limit=limit, with_payload=True
+        query=query, using=using, filter=only, limit=limit, with_payload=with_payload
     )
 
 
