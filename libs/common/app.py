@@ -12,7 +12,7 @@ import importlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ Check = Callable[[], Awaitable[None]]
 Build = Callable[[S, AsyncExitStack], Awaitable["Service"]]
 Job = Callable[[S], Coroutine[Any, Any, None]]
 
+AGAIN = 1.0  # seconds between two cancellations of a task that goes on
 READY_TIMEOUT = 3.0  # seconds for all readiness checks together
 LOOP_LAG = Gauge("chattery_event_loop_lag_seconds", "How late the event loop runs a timer")
 
@@ -151,9 +152,21 @@ async def _work(service: Service, stop: asyncio.Event, health: "Health", grace: 
         if service.drain is not None:
             await service.drain(grace)
     finally:
-        for task in (*tasks, stopped):
+        await end({*tasks, stopped}, within=grace)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]], *, within: float) -> None:
+    """Cancel tasks until they have ended, for ``within`` seconds at most.
+
+    It is said again until it is heard: Python 3.11's `asyncio.wait_for`, which the NATS client
+    waits with, may swallow a cancellation (python/cpython#86296).
+    """
+    waiting = set(tasks)
+    until = time.monotonic() + within
+    while waiting and time.monotonic() < until:
+        for task in waiting:
             task.cancel()
-        await asyncio.wait({*tasks, stopped}, timeout=grace)
+        _, waiting = await asyncio.wait(waiting, timeout=AGAIN)
 
 
 async def _watch_lag(interval: float = 0.5) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from libs.common import calls, events
+from libs.common.app import end
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.db import Database
@@ -161,9 +162,7 @@ async def tasks_of(service: Any) -> AsyncIterator[None]:
             if task.done():
                 task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks, within=20)
 
 
 async def _erase_nothing(_: Context, __: calls.Erase) -> calls.Erased:

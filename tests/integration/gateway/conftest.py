@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 
 from libs.common import calls
 from libs.common.apikeys import new_key
-from libs.common.app import Service
+from libs.common.app import Service, end
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.envelope import Context
@@ -271,12 +271,7 @@ async def start(
 async def background(stack: AsyncExitStack, service: Service) -> None:
     tasks = [asyncio.create_task(task) for task in service.tasks.values()]
 
-    async def end() -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    stack.push_async_callback(end)
+    stack.push_async_callback(end, tasks, within=20)
 
 
 async def flush(url: str) -> None:

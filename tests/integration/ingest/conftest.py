@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from libs.common import calls
+from libs.common.app import end
 from libs.common.blobs import Blobs
 from libs.common.bus import Bus
 from libs.common.envelope import Context
@@ -123,9 +124,7 @@ async def running(settings: Settings, account: str, chatbot: str) -> AsyncIterat
                 if task.done():
                     task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks, within=20)
 
 
 def _chatbots(known: set[tuple[str, str]]) -> Callable[[Context, calls.ById], Any]:

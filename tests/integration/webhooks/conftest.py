@@ -17,6 +17,7 @@ from aiohttp import web
 from aiosmtpd.smtp import SMTP
 
 from libs.common import calls, events
+from libs.common.app import end
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.db import Database
@@ -136,12 +137,7 @@ async def tasks_of(service: Any) -> AsyncIterator[None]:
             if task.done():
                 task.result()
     finally:
-        # Python 3.11's wait_for may swallow a cancellation (bpo-37658): say it until it is heard.
-        waiting = set(tasks)
-        while waiting:
-            for task in waiting:
-                task.cancel()
-            _, waiting = await asyncio.wait(waiting, timeout=0.5)
+        await end(tasks, within=20)
 
 
 Start = Callable[..., Any]
