@@ -33,6 +33,7 @@ from services.gateway.settings import Settings
 from services.gateway.site import contract
 from services.ratelimit import service as limiter_service
 from tests.conftest import Servers, TestDatabase
+from tests.shapes import a_chatbot
 
 OPERATOR = "op_" + secrets.token_hex(24)
 PASSWORD = "correct horse battery"
@@ -68,26 +69,6 @@ class Behind:
         chatbot = chatbot or f"bot_{secrets.token_hex(8)}"
         self.chatbots[chatbot] = account
         return chatbot
-
-
-def a_chatbot(chatbot: str, name: str = "Support Bot", etag: str = "v1") -> calls.Chatbot:
-    moment = msgspec.convert(NOW, calls.Timestamp)
-    return calls.Chatbot(
-        id=chatbot,
-        name=name,
-        website=None,
-        language="en",
-        status="active",
-        personality=calls.Personality(),
-        appearance=calls.Appearance(),
-        widget=calls.WidgetSettings(),
-        handoff=calls.Handoff(),
-        limits=calls.ChatbotLimits(),
-        retention_days=None,
-        created_at=moment,
-        updated_at=moment,
-        etag=etag,
-    )
 
 
 def page(*items: Any) -> dict[str, Any]:
@@ -298,15 +279,17 @@ async def play(stack: AsyncExitStack, servers: Servers) -> Behind:
     behind.bus = bus["chat"]
 
     async def chatbots_of(ctx: Context, _: Any) -> Any:
-        return page(*(a_chatbot(c) for c, a in behind.chatbots.items() if a == ctx.account))
+        return page(
+            *(a_chatbot(c, etag="v1") for c, a in behind.chatbots.items() if a == ctx.account)
+        )
 
     async def chatbot(ctx: Context, request: Any) -> Any:
         if behind.chatbots.get(request.id) != ctx.account:
             raise NotFound
-        return a_chatbot(request.id)
+        return a_chatbot(request.id, etag="v1")
 
     async def create(ctx: Context, request: Any) -> Any:
-        return a_chatbot(behind.chatbot(ctx.account), request.name)
+        return a_chatbot(behind.chatbot(ctx.account), name=request.name, etag="v1")
 
     async def origins(_: Context, request: Any) -> Any:
         if request.id not in behind.chatbots:

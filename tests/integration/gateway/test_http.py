@@ -14,7 +14,8 @@ from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.errors import PreconditionFailed
 from services.gateway.site import contract
-from tests.integration.gateway.conftest import Api, Reply, World, a_chatbot
+from tests.integration.gateway.conftest import Api, Reply, World
+from tests.shapes import a_chatbot
 
 
 async def raw(world: World, request: bytes, *, wait: float = 5.0) -> bytes:
@@ -244,7 +245,7 @@ async def test_a_repeat_while_the_first_is_at_work_is_a_conflict(world: World) -
 
     async def create(ctx: Context, request: Any) -> Any:
         await going.wait()
-        return a_chatbot(world.behind.chatbot(ctx.account), request.name)
+        return a_chatbot(world.behind.chatbot(ctx.account), name=request.name)
 
     world.behind.on[calls.CHATBOT_CREATE.subject] = create
     api = world.api.with_(**{"Idempotency-Key": "create-2"})

@@ -16,9 +16,9 @@ from tests.integration.gateway.conftest import (
     Api,
     Start,
     World,
-    a_chatbot,
 )
 from tests.integration.gateway.test_people import login
+from tests.shapes import a_chatbot
 
 
 class Tenant:
@@ -46,7 +46,7 @@ class Tenant:
     async def _create_chatbot(self, _: Context, request: Any) -> Any:
         await asyncio.sleep(0.02)  # between counting and adding there is time for others
         self.chatbots += 1
-        return a_chatbot(f"bot_{self.chatbots}", request.name)
+        return a_chatbot(f"bot_{self.chatbots}", name=request.name)
 
     async def _create_item(self, _: Context, __: Any) -> Any:
         await asyncio.sleep(0.02)

@@ -9,7 +9,8 @@ import pytest
 from libs.common import calls
 from libs.common.envelope import Context
 from services.gateway import body, server, streams, uploads
-from tests.integration.gateway.conftest import World, a_chatbot, page
+from tests.integration.gateway.conftest import World, page
+from tests.shapes import a_chatbot
 
 SLOW = 100  # clients of a kind at once
 PATIENCE = 20.0  # seconds for the server to lose its own
@@ -111,7 +112,7 @@ async def test_an_upload_that_stops_is_refused(world: World) -> None:
 
 async def test_who_does_not_read_a_large_answer_is_cut_and_harms_nobody(world: World) -> None:
     async def many(_: Context, __: object) -> object:
-        return page(*(a_chatbot(f"bot_{n}", "x" * 200) for n in range(100)))
+        return page(*(a_chatbot(f"bot_{n}", name="x" * 200) for n in range(100)))
 
     world.behind.on[calls.CHATBOTS_LIST.subject] = many
     request = (

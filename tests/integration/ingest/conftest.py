@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from libs.retrieval.vectors import PointRef, VectorStore
 from services.ingest.service import Settings, build
+from tests.shapes import a_chatbot
 
 PATIENCE = 30.0  # seconds for anything to come about
 
@@ -133,22 +133,7 @@ def _chatbots(known: set[tuple[str, str]]) -> Callable[[Context, calls.ById], An
     async def get(context: Context, request: calls.ById) -> calls.Chatbot:
         if (context.account, request.id) not in known:
             raise NotFound("There is no chatbot under this id.")
-        now = datetime.now(UTC)
-        return calls.Chatbot(
-            id=request.id,
-            name="Test",
-            website=None,
-            language="en",
-            status="active",
-            personality=calls.Personality(),
-            appearance=calls.Appearance(),
-            widget=calls.WidgetSettings(),
-            handoff=calls.Handoff(),
-            limits=calls.ChatbotLimits(),
-            retention_days=None,
-            created_at=now,
-            updated_at=now,
-        )
+        return a_chatbot(request.id)
 
     return get
 

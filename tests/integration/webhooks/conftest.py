@@ -26,6 +26,7 @@ from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from services.webhooks.service import Settings, build
 from tests.conftest import Servers, TestDatabase
+from tests.shapes import a_chatbot
 
 PATIENCE = 30.0  # seconds for anything to come about
 KEY = "1:" + base64.b64encode(os.urandom(32)).decode()
@@ -187,21 +188,7 @@ async def callers(stack: AsyncExitStack, servers: Servers, url: str) -> Webhooks
     return webhooks
 
 
-CHATBOT = calls.Chatbot(
-    id="bot_x",
-    name="Support",
-    website=None,
-    language="en",
-    status="active",
-    personality=calls.Personality(),
-    appearance=calls.Appearance(),
-    widget=calls.WidgetSettings(),
-    handoff=calls.Handoff(),
-    limits=calls.ChatbotLimits(),
-    retention_days=None,
-    created_at=events.datetime.now(events.UTC),
-    updated_at=events.datetime.now(events.UTC),
-)
+CHATBOT = a_chatbot("bot_x")
 
 
 @pytest.fixture

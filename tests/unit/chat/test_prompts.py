@@ -1,7 +1,5 @@
 """What a model is told: data is fenced, what does not fit is left out, people only where they are."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from libs.common import calls
@@ -11,23 +9,9 @@ from services.chat.answerers.citations import Citations
 from services.chat.answerers.port import Question, Turn
 from services.chat.answerers.quotes import supporting
 from services.chat.answerers.tokens import clipped, estimated
+from tests.shapes import a_chatbot
 
-NOW = datetime(2026, 4, 12, tzinfo=UTC)
-BOT = calls.Chatbot(
-    id="bot_1",
-    name="Help",
-    website=None,
-    language="en",
-    status="active",
-    personality=calls.Personality(),
-    appearance=calls.Appearance(),
-    widget=calls.WidgetSettings(),
-    handoff=calls.Handoff(),
-    limits=calls.ChatbotLimits(),
-    retention_days=None,
-    created_at=NOW,
-    updated_at=NOW,
-)
+BOT = a_chatbot("bot_1", name="Help")
 
 
 def passage(text: str, **more: object) -> Passage:
