@@ -233,7 +233,6 @@ class Bus:
 
         async def run(request: Request) -> None:
             nonlocal waiting
-            waiting += 1
             try:
                 async with slots:
                     await self._answer(endpoint, answer, request)
@@ -241,9 +240,11 @@ class Bus:
                 waiting -= 1
 
         async def accept(request: Request) -> None:
+            nonlocal waiting
             if waiting >= concurrency * QUEUE_FACTOR:
                 await _refuse(request, errors.Unavailable("Too much at once; try again shortly."))
                 return
+            waiting += 1  # from now on, not once its task runs: a burst comes all at once
             self.spawn(run(request))
 
         await self._micro.add_endpoint(
