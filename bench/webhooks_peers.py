@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from typing import cast
 
 import aiohttp
 import uvloop
@@ -29,8 +30,7 @@ class Receiver(asyncio.Protocol):
     """HTTP/1.1 as far as a well-behaved client needs it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
