@@ -204,6 +204,7 @@ async def kill(here: World) -> None:
 
 async def restart(here: World) -> None:
     await start(here.programs["redis"], here.processes)
+    await here.redis.connection_pool.disconnect()  # those to the one that was killed
 
 
 async def flush(here: World) -> None:
