@@ -47,7 +47,8 @@ class Answered(msgspec.Struct):
 class Chat:
     """The running services, as their callers at the bus have them."""
 
-    def __init__(self, bus: Bus, db: Database, account: str) -> None:
+    def __init__(self, bus: Bus, db: Database, account: str, forgotten: list[str]) -> None:
+        self.forgotten = forgotten  # conversations that webhooks was told to forget
         self.bus = bus
         self.db = db
         self.account = account
@@ -195,6 +196,13 @@ async def start(
             )
             await bus.serve(calls.WEBHOOKS_ERASE, _erase_nothing)
             await bus.serve(calls.EVENTS_SEEN, _seen_all)
+            forgotten: list[str] = []
+
+            async def forget(_: Context, request: calls.ForgetConversations) -> calls.Erased:
+                forgotten.extend(request.conversation_ids)
+                return calls.Erased(done=True)
+
+            await bus.serve(calls.WEBHOOKS_FORGET, forget)
             chat_settings: dict[str, Any] = {**common, "DATABASE_URL": urls["chat"], **settings}
             chat = await chat_service.build(chat_service.Settings(**chat_settings), stack)
             await stack.enter_async_context(tasks_of(chat))
@@ -209,7 +217,7 @@ async def start(
             db = await stack.enter_async_context(
                 Database.open(urls["chat"], schema="chat", service="chat", size=2)
             )
-            return Chat(bus, db, new_id("acc"))
+            return Chat(bus, db, new_id("acc"), forgotten)
 
         yield begin
 
