@@ -20,7 +20,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import REGISTRY, Gauge
+from prometheus_client.exposition import choose_encoder
 from pydantic import ValidationError
 
 from libs.common.bus import Bus
@@ -216,9 +217,11 @@ class Health:
         answers = await asyncio.gather(*(ask(n, c) for n, c in checks))
         return dict(answer for answer in answers if answer)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        body = await asyncio.to_thread(generate_latest)
-        return web.Response(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
+    async def metrics(self, request: web.Request) -> web.Response:
+        """In Prometheus' own format, or as OpenMetrics, with exemplars, to who asks for it."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = await asyncio.to_thread(encode, REGISTRY)
+        return web.Response(body=body, headers={"content-type": content_type})
 
 
 class _HealthServer:

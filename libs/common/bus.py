@@ -39,6 +39,7 @@ from libs.common.telemetry import (
     BUS_RECONNECTS,
     BUS_REQUESTS,
     BUS_SERVED,
+    exemplar,
     log,
     span,
     traceparent,
@@ -262,6 +263,7 @@ class Bus:
     ) -> None:
         started = time.perf_counter()
         code = "ok"
+        sample: dict[str, str] | None = None
         try:
             context = Context.of(request.headers)
             structlog.contextvars.bind_contextvars(
@@ -272,6 +274,7 @@ class Bus:
                 code = "too_late"  # the caller has gone: do not work for nobody
                 return
             with span(endpoint.subject, parent=context.traceparent, kind=SpanKind.SERVER):
+                sample = exemplar()
                 async with asyncio.timeout(left):
                     await answer(request, context)
         except Exception as exc:
@@ -279,7 +282,8 @@ class Bus:
             code = error.wire_code
             await _refuse(request, error)
         finally:
-            BUS_SERVED.labels(endpoint.subject, code).observe(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            BUS_SERVED.labels(endpoint.subject, code).observe(seconds, sample)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run in the background; `stop_serving` waits for it."""

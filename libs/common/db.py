@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from libs.common.envelope import ANY_ACCOUNT
 from libs.common.errors import Unavailable
-from libs.common.telemetry import DB_TRANSACTIONS, log
+from libs.common.telemetry import DB_POOL_WAITING, DB_TRANSACTIONS, child_span, log
 
 Tx: TypeAlias = AsyncConnection[DictRow]
 
@@ -75,6 +75,7 @@ class Database:
         except PoolTimeout as exc:
             await pool.close()
             raise Unavailable("No connection to Postgres; check DATABASE_URL.") from exc
+        DB_POOL_WAITING.set_function(lambda: pool.get_stats().get("requests_waiting", 0))
         try:
             yield cls(pool)
         finally:
@@ -103,9 +104,12 @@ class Database:
         started = time.perf_counter()
         outcome = "rolled_back"
         try:
-            async with self._connection() as connection, connection.transaction():
-                await connection.execute("select set_config('app.account', %s, true)", (account,))
-                yield connection
+            with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
+                async with self._connection() as connection, connection.transaction():
+                    await connection.execute(
+                        "select set_config('app.account', %s, true)", (account,)
+                    )
+                    yield connection
             outcome = "committed"
             for tell in self.after_commit:
                 tell(connection)

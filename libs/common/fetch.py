@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from libs.common.netguard import AddressGuard, blocked
+from libs.common.telemetry import FETCH_SECONDS, timed
 
 USER_AGENT = "ChatteryBot/0.1 (+https://github.com/chattery)"
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -91,8 +92,9 @@ class Fetcher:
         ``content_types`` are media types to accept, such as ``text/html``. Raises `FetchError`.
         """
         try:
-            async with asyncio.timeout(timeout):
-                return await self._follow(url, headers or {}, max_bytes, content_types)
+            with timed(FETCH_SECONDS):
+                async with asyncio.timeout(timeout):
+                    return await self._follow(url, headers or {}, max_bytes, content_types)
         except FetchError:
             raise
         except TimeoutError as exc:

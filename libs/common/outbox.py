@@ -34,7 +34,13 @@ from libs.common.calls import EVENTS_SEEN, EventIds
 from libs.common.db import Database, Tx
 from libs.common.envelope import Context
 from libs.common.errors import AppError
-from libs.common.telemetry import OUTBOX_PENDING, OUTBOX_PUBLISHED, log, traceparent
+from libs.common.telemetry import (
+    OUTBOX_OLDEST,
+    OUTBOX_PENDING,
+    OUTBOX_PUBLISHED,
+    log,
+    traceparent,
+)
 
 POLL_INTERVAL = 1.0  # seconds, when nobody woke us
 BATCH = 256  # rows a round
@@ -105,12 +111,14 @@ class Outbox:
         async with self._db.system() as tx:
             await self._alone(tx)
             cursor = await tx.execute(
-                "select seq, id, subject, key, body from outbox"
+                "select seq, id, subject, key, body,"
+                " extract(epoch from now() - created_at)::float as age from outbox"
                 " where published_at is null order by seq limit %s",
                 (BATCH,),
             )
             rows = await cursor.fetchall()
             OUTBOX_PENDING.set(len(rows))
+            OUTBOX_OLDEST.set(max((row["age"] for row in rows), default=0.0))
             if not rows:
                 return 0
             sent = await self._publish(rows)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libs.common.errors import AppError
-from libs.common.telemetry import log
+from libs.common.telemetry import EMBEDDER_SECONDS, log, timed
 from libs.retrieval.collection import Collection
 from libs.retrieval.embed import EmbedderSettings, QueryEmbedder, Vector, open_embedder
 from libs.retrieval.floor import Background, Nearness
@@ -50,9 +50,10 @@ class QueryEmbedders:
     async def embed(self, collection: Collection, text: str) -> Embedded | None:
         """None when the embedder is away or late: the search goes on by words."""
         try:
-            async with asyncio.timeout(EMBED_TIMEOUT):
-                opened = await self.get(collection)
-                vector = await opened.queries.embed(text)
+            with timed(EMBEDDER_SECONDS, "question"):
+                async with asyncio.timeout(EMBED_TIMEOUT):
+                    opened = await self.get(collection)
+                    vector = await opened.queries.embed(text)
         except (AppError, TimeoutError) as exc:
             log.warning("question_not_embedded", model=collection.model, reason=str(exc))
             return None

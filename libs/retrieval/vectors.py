@@ -19,6 +19,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from libs.common.errors import Unavailable
+from libs.common.telemetry import VECTORS_SECONDS, timed
 from libs.retrieval import collection as schema
 from libs.retrieval.collection import DENSE, SPARSE, Collection, VectorSettings
 from libs.retrieval.embed import Vector
@@ -352,11 +353,16 @@ def _request(
 
 
 class _away:  # noqa: N801  (reads as what it does)
-    """Turns the client's own errors into ours; a plain class, since it wraps every request."""
+    """Measures, and turns the client's errors into ours; plain, since it wraps every request."""
 
-    def __enter__(self) -> None: ...
+    def __init__(self) -> None:
+        self._timed = timed(VECTORS_SECONDS)
+
+    def __enter__(self) -> None:
+        self._timed.__enter__()
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        self._timed.__exit__(kind, exc, trace)
         if isinstance(exc, UnexpectedResponse) and exc.status_code and exc.status_code < 500:
             return
         if isinstance(exc, ApiException | httpx.HTTPError | OSError | TimeoutError):

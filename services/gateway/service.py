@@ -15,6 +15,7 @@ from libs.common.db import Database
 from libs.common.envelope import Context
 from libs.common.limits import PolicyFile
 from libs.common.telemetry import log
+from libs.common.valkey import Valkey
 from services.gateway import accounts, bootstrap, clientip
 from services.gateway.audit import Audit
 from services.gateway.door import Door
@@ -134,7 +135,7 @@ def _redis(settings: Settings) -> Redis:
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
     )
-    return Redis(connection_pool=pool)
+    return Valkey(connection_pool=pool)
 
 
 async def _listen(gateway: Gateway, stack: AsyncExitStack) -> tuple[Server, web.ServerRunner]:

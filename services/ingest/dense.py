@@ -9,7 +9,7 @@ import numpy as np
 
 from libs.common.db import Database
 from libs.common.errors import AppError
-from libs.common.telemetry import log
+from libs.common.telemetry import EMBEDDER_SECONDS, log, timed
 from libs.retrieval.embed import Vector
 from libs.retrieval.passages import point_id
 from libs.retrieval.vectors import VectorStore
@@ -101,7 +101,8 @@ class Dense:
         missing = {row.hash: embedded_text(item, row) for row in rows if row.hash not in found}
         EMBEDDED.labels("cache").inc(len(found))
         if missing:
-            fresh = await embedder.embed_passages(list(missing.values()))
+            with timed(EMBEDDER_SECONDS, "passages"):
+                fresh = await embedder.embed_passages(list(missing.values()))
             new = dict(zip(missing, fresh, strict=True))
             raw = {hash: vector.astype("<f4").tobytes() for hash, vector in new.items()}
             async with self._db.transaction(item.account_id) as tx:

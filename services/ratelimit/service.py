@@ -4,13 +4,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool
 
 from libs.common.app import Service, bus_check
 from libs.common.bus import Bus
 from libs.common.calls import LIMITS_CHECK
 from libs.common.config import CommonSettings
 from libs.common.limits import PolicyFile
+from libs.common.valkey import Valkey
 from services.ratelimit.handlers import Limiter
 from services.ratelimit.window import Windows
 
@@ -33,7 +34,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
     )
-    client = await stack.enter_async_context(Redis(connection_pool=pool))
+    client = await stack.enter_async_context(Valkey(connection_pool=pool))
     bus = await stack.enter_async_context(Bus.open(settings, "ratelimit"))
     limiter = Limiter(Windows(client), policies)
     await bus.serve(LIMITS_CHECK, limiter.check, concurrency=REDIS_CONNECTIONS)

@@ -13,6 +13,9 @@ LATENCY = Histogram(
 )
 IN_FLIGHT = Gauge("chattery_webhooks_in_flight", "Deliveries held by this process")
 DUE = Gauge("chattery_webhooks_due", "Deliveries that are due now, of all replicas")
+OLDEST = Gauge(
+    "chattery_webhooks_oldest_due_seconds", "How long the oldest due delivery has waited"
+)
 EVENTS = Counter("chattery_webhooks_events_total", "Events taken in")
 DISABLED = Counter("chattery_webhooks_disabled_total", "Endpoints disabled by us", ["reason"])
 LEADER = Gauge("chattery_webhooks_leader", "Whether this process takes events in")

@@ -47,11 +47,14 @@ class Upkeep:
         async with self._db.system() as tx:
             if not await inbox.hold(tx, "upkeep", self._owner, max(LEASE, self._every * 2)):
                 metrics.DUE.set(0)  # whoever has the lease tells; autoscalers take the maximum
+                metrics.OLDEST.set(0)
                 return
             if disabled := await upkeep.disable_failing(tx, self._disable_after):
                 metrics.DISABLED.labels("failing").inc(disabled)
             await upkeep.forget_previous(tx)
-            metrics.DUE.set(await upkeep.due(tx))
+            due, oldest = await upkeep.due(tx)
+            metrics.DUE.set(due)
+            metrics.OLDEST.set(oldest)
         await self._batches(upkeep.cancel)
         await self._batches(upkeep.remove_deleted)
         await self._batches(lambda tx: upkeep.prune(tx, self._keep, self._longest))

@@ -108,11 +108,12 @@ async def forget_previous(tx: Tx) -> None:
     )
 
 
-async def due(tx: Tx) -> int:
-    """How many deliveries are due and not held, up to 100,000."""
+async def due(tx: Tx) -> tuple[int, float]:
+    """How many deliveries are due and not held, up to 100,000, and how long the oldest waits."""
     cursor = await tx.execute(
-        "select count(*) as n from (select from deliveries where finished_at is null"
+        "select count(*) as n, coalesce(extract(epoch from now() - min(due_at)), 0)::float as age"
+        " from (select due_at from deliveries where finished_at is null"
         " and status = 'pending' and due_at <= now() limit 100000) d"
     )
     row = await cursor.fetchone()
-    return row["n"] if row else 0
+    return (row["n"], row["age"]) if row else (0, 0.0)
