@@ -186,7 +186,7 @@ class Runner:
         sheet = Sheet(self._bus, answer.id, answer.conversation_id, waited=max(waited, 0.0))
         try:
             async with asyncio.timeout(LONGEST):
-                with span("chat.answer"):
+                with span("chat.answer", parent=answer.traceparent):
                     await self._answer(answer, sheet)
         except (LostLease, ConversationGone) as exc:
             log.info("answer_left", answer=answer.id, reason=type(exc).__name__)

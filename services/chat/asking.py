@@ -12,6 +12,7 @@ from libs.common.envelope import Context
 from libs.common.errors import Forbidden
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
+from libs.common.telemetry import traceparent
 from services.chat import escalation, hours, metrics, smalltalk, texts, words
 from services.chat.answering import Runner
 from services.chat.errors import NoChatbot, NoConversation
@@ -96,6 +97,7 @@ class Asking:
             question=message.id,
             message=new_id("msg"),
             language=request.language or conversation.language,
+            traceparent=traceparent(),
         )
         reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
         sheet = await self._without_bot(tx, account, chatbot, talk, request, reply, watchers)

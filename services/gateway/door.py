@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import msgspec
 import structlog
 from aiohttp import web
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import Counter, Histogram
 
 from libs.common.calls import Chatbot
@@ -22,7 +22,7 @@ from libs.common.errors import (
     Unauthorized,
 )
 from libs.common.ids import new_id
-from libs.common.telemetry import SECONDS, log, span
+from libs.common.telemetry import SECONDS, exemplar, log, span
 from services.gateway.body import go_on, read_json_body
 from services.gateway.call import Call
 from services.gateway.clientip import client_ip, counted
@@ -60,17 +60,24 @@ class Door:
         call = self._call(request)
         structlog.contextvars.bind_contextvars(request_id=call.id)
         status = 500
-        try:
-            response = await self._answer(call)
-            status = response.status
-            if self._gateway.streams.draining.is_set() and not response.prepared:
-                response.force_close()  # whoever comes again finds another replica
-            return response
-        except asyncio.CancelledError:
-            status = 499  # the client went away
-            raise
-        finally:
-            self._note(call, status, time.perf_counter() - started)
+        parent = request.headers.get("traceparent", "")
+        with span("request", parent=parent, kind=SpanKind.SERVER) as current:
+            try:
+                response = await self._answer(call)
+                status = response.status
+                if self._gateway.streams.draining.is_set() and not response.prepared:
+                    response.force_close()  # whoever comes again finds another replica
+                return response
+            except asyncio.CancelledError:
+                status = 499  # the client went away
+                raise
+            finally:
+                if call.route is not None:
+                    current.update_name(f"{call.route.method} {call.route.path}")
+                current.set_attribute("http.response.status_code", status)
+                if status >= 500:
+                    current.set_status(StatusCode.ERROR)
+                self._note(call, status, time.perf_counter() - started)
 
     def _call(self, request: web.BaseRequest) -> Call:
         given = request.headers.get("X-Request-Id", "")
@@ -112,23 +119,20 @@ class Door:
         ):
             return await self._preflight(call)
         route = self._find(call)
-        name = f"{route.method} {route.path}"
-        parent = call.request.headers.get("traceparent", "")
-        with span(name, parent=parent, kind=SpanKind.SERVER):
-            await self._check_origin(call, route)
-            call.principal = await self._identify(call, route)
-            if call.principal.account:
-                structlog.contextvars.bind_contextvars(account=call.principal.account)
-            await self._check_limits(call, route)
-            if route.takes_body or route.kind == "upload":
-                await go_on(call.request)
-            if route.takes_body:
-                call.body = await read_json_body(call.request)
-            request: Any = None
-            if route.shape is not None:
-                query = call.request.rel_url.raw_query_string
-                request = route.shape.build(call.params, query, call.body)
-            return await self._once(call, route, request)
+        await self._check_origin(call, route)
+        call.principal = await self._identify(call, route)
+        if call.principal.account:
+            structlog.contextvars.bind_contextvars(account=call.principal.account)
+        await self._check_limits(call, route)
+        if route.takes_body or route.kind == "upload":
+            await go_on(call.request)
+        if route.takes_body:
+            call.body = await read_json_body(call.request)
+        request: Any = None
+        if route.shape is not None:
+            query = call.request.rel_url.raw_query_string
+            request = route.shape.build(call.params, query, call.body)
+        return await self._once(call, route, request)
 
     # -- which route -------------------------------------------------------------------------
 
@@ -306,7 +310,7 @@ class Door:
         route = call.route
         name = route.path if route else "none"
         method = route.method if route else "other"
-        REQUESTS.labels(name, method, status).observe(seconds)
+        REQUESTS.labels(name, method, status).observe(seconds, exemplar())
         level = log.info if status >= 400 or (route and route.writes) else log.debug
         level(
             "request",

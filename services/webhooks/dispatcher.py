@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 
 import msgspec
 from multidict import CIMultiDict
+from opentelemetry.trace import SpanKind, StatusCode
 
 from libs.common.calls import Attempt
 from libs.common.db import Database
 from libs.common.errors import AppError
 from libs.common.keyring import Keyring
-from libs.common.telemetry import log
+from libs.common.telemetry import exemplar, log, span, traceparent
 from services.webhooks import metrics, schedule, signing
 from services.webhooks.lanes import Job, Lane, Lanes
 from services.webhooks.sender import LONGEST_TIMEOUT, Answer, Sender
@@ -161,16 +162,26 @@ class Dispatcher:
         return job.claimed_at <= changed or time.monotonic() - job.claimed_at > STALE
 
     async def _attempt(self, job: Job) -> bool:
+        """Send once, as part of the trace that the event came from."""
+        parent = job.claimed.traceparent
+        about = {"chattery.event": job.claimed.event, "chattery.attempt": job.claimed.tries + 1}
+        with span("POST webhook", parent=parent, kind=SpanKind.CLIENT, attributes=about) as current:
+            succeeded = await self._send(job)
+            if not succeeded:
+                current.set_status(StatusCode.ERROR)
+            return succeeded
+
+    async def _send(self, job: Job) -> bool:
         claimed, endpoint = job.claimed, job.endpoint
-        answer = await self._send(claimed, endpoint)
+        answer = await self._post(claimed, endpoint)
         seconds = answer.attempt.ms / 1000
-        metrics.ATTEMPT_SECONDS.observe(seconds)
+        metrics.ATTEMPT_SECONDS.observe(seconds, exemplar())
         self._lanes.endpoint(endpoint.id).answered(well=answer.succeeded, seconds=seconds)
         outcome = self._outcome(claimed, answer)
         metrics.ATTEMPTS.labels(outcome.status).inc()
         if answer.succeeded and claimed.occurred_at is not None:
             age = (datetime.now(UTC) - claimed.occurred_at).total_seconds()
-            metrics.LATENCY.observe(max(age, 0.0))
+            metrics.LATENCY.observe(max(age, 0.0), exemplar())
         log.info(
             "delivery_attempted",
             delivery_id=claimed.id,
@@ -184,7 +195,7 @@ class Dispatcher:
         await self._outcomes.put(outcome)
         return answer.succeeded
 
-    async def _send(self, claimed: Claimed, endpoint: Busy) -> Answer:
+    async def _post(self, claimed: Claimed, endpoint: Busy) -> Answer:
         """One attempt. What goes wrong on our side is a failed one too, so that it has an end."""
         if not claimed.body:
             return _unsent("The event is no longer stored; nothing was sent.", final=True)
@@ -194,6 +205,8 @@ class Dispatcher:
         except AppError as exc:
             log.error("delivery_not_signed", endpoint_id=endpoint.id, reason=exc.message)
             return _unsent("The request could not be signed; ask whoever runs this server.")
+        if parent := traceparent():  # the receiver may go on with the trace
+            headers["traceparent"] = parent
         return await self._sender.send(endpoint.url, headers, claimed.body)
 
     def _headers(self, claimed: Claimed, endpoint: Busy, timestamp: int) -> dict[str, str]:

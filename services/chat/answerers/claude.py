@@ -16,9 +16,10 @@ import anthropic
 import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
+from opentelemetry.trace import SpanKind
 
 from libs.common.calls import Source
-from libs.common.telemetry import log, span
+from libs.common.telemetry import exemplar, log, span
 from libs.retrieval.passages import Passage
 from services.chat import metrics
 from services.chat.answerers import prompts
@@ -187,7 +188,7 @@ class ClaudeAnswerer:
             started = time.perf_counter()
             outcome = "failed"
             try:
-                with span("llm.messages", attributes={"gen_ai.request.model": model.name}):
+                with span("llm.messages", kind=SpanKind.CLIENT, attributes=_gen_ai(model.name)):
                     stream = self._stream(model, question, messages, made)
                     async with aclosing(stream) as pieces:
                         async for text in pieces:
@@ -201,7 +202,8 @@ class ClaudeAnswerer:
                     raise _failed(exc) from exc
                 made.content.clear()
             finally:
-                metrics.LLM_SECONDS.labels(outcome).observe(time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                metrics.LLM_SECONDS.labels(outcome).observe(seconds, exemplar())
 
     async def _stream(
         self,
@@ -228,6 +230,15 @@ class ClaudeAnswerer:
                 meter.close()
         if not made.ended:
             raise AnswerFailed("model_broke_off", "The model's answer broke off.")
+
+
+def _gen_ai(model: str) -> dict[str, str]:
+    """As OpenTelemetry's conventions for generative AI name them."""
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": model,
+    }
 
 
 def _with_last(models: tuple[Model, ...]) -> list[tuple[bool, Model]]:

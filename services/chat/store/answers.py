@@ -29,6 +29,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
     frames: list[str]
     finished: bool
     created_at: datetime
+    traceparent: str = ""
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ def _answer(row: dict[str, Any]) -> AnswerRow:
         row["frames"],
         row["finished_at"] is not None,
         row["created_at"],
+        row["traceparent"],
     )
 
 
@@ -70,11 +72,12 @@ async def insert(
     question: str,
     message: str,
     language: str,
+    traceparent: str = "",
 ) -> None:
     await tx.execute(
         "insert into answers (id, account_id, chatbot_id, conversation_id, question_id, message_id,"
-        " language, status) values (%s, %s, %s, %s, %s, %s, %s, 'queued')",
-        (id, account, chatbot, conversation, question, message, language),
+        " language, traceparent, status) values (%s, %s, %s, %s, %s, %s, %s, %s, 'queued')",
+        (id, account, chatbot, conversation, question, message, language, traceparent),
     )
 
 

@@ -46,9 +46,11 @@ async def advance(tx: Tx, stream: str, created: str, position: int) -> None:
 async def add(tx: Tx, found: Sequence[events.Event], *, sample: bool = False) -> set[str]:
     """Store events; returns the ids of those that were not here before."""
     cursor = await tx.execute(
-        "insert into events (id, account_id, chatbot_id, name, key, body, sample, occurred_at)"
-        " select u.id, u.account, u.chatbot, u.name, u.key, u.body, %s, t.o from unnest(%s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::bytea[]) with ordinality as u (id, account, chatbot, name, key, body, n)"
+        "insert into events (id, account_id, chatbot_id, name, key, body, sample, occurred_at,"
+        " traceparent)"
+        " select u.id, u.account, u.chatbot, u.name, u.key, u.body, %s, t.o, u.trace from unnest(%s::text[], %s::text[], %s::text[], %s::text[],"
+        " %s::text[], %s::bytea[], %s::text[])"
+        " with ordinality as u (id, account, chatbot, name, key, body, trace, n)"
         " join unnest(%s::timestamptz[]) with ordinality as t (o, n) using (n)"
         " on conflict (id) do nothing returning id",
         (
@@ -59,6 +61,7 @@ async def add(tx: Tx, found: Sequence[events.Event], *, sample: bool = False) ->
             [e.name for e in found],
             [e.key for e in found],
             [events.payload(e) for e in found],
+            [e.traceparent for e in found],
             [e.occurred_at for e in found],
         ),
     )

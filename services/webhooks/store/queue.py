@@ -41,6 +41,7 @@ class Claimed(msgspec.Struct, frozen=True):
     tries: int
     body: bytes  # empty when the event is gone
     occurred_at: datetime | None
+    traceparent: str = ""  # of the event
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -135,7 +136,8 @@ _TAKE = """
 update deliveries d set status = 'delivering', owner = %(owner)s, due_at = now() + %(lease)s
 from taken t left join events e on e.id = t.event_id
 where d.id = t.id
-returning d.seq, d.id, d.endpoint_id, d.event_id, d.event, d.key, d.tries, e.body, e.occurred_at
+returning d.seq, d.id, d.endpoint_id, d.event_id, d.event, d.key, d.tries, e.body, e.occurred_at,
+  coalesce(e.traceparent, '') as traceparent
 """
 
 # Half of what there is room for goes to what has waited longest, half to what came last: a
