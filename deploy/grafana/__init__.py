@@ -1,0 +1,1 @@
+"""Grafana dashboards, written from tables so that all look alike."""
