@@ -50,6 +50,6 @@ step "schemas" $bin/python -m deploy.k8s.schemas "$out/dev.yaml" "$out/productio
 step "yamllint" $bin/yamllint --strict -c deploy/k8s/.yamllint.yaml deploy/k8s
 step "hadolint" $bin/hadolint deploy/Dockerfile
 for overlay in dev production; do step "checkov on $overlay" checkov "$overlay"; done
-[ -f deploy/k8s/rules.py ] && step "alert rules" rules
-step "policies" $bin/python -m pytest -q -p no:cacheprovider tests/k8s/test_policies.py tests/k8s/test_agreement.py
+step "alert rules" rules
+step "policies" $bin/python -m pytest -q -p no:cacheprovider tests/k8s/test_policies.py tests/k8s/test_agreement.py tests/k8s/test_observability.py
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
