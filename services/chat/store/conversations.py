@@ -79,6 +79,7 @@ def _row(row: dict[str, Any]) -> ConversationRow:
 
 
 def _message(row: dict[str, Any]) -> Message:
+    running = row.get("running_answer")
     return Message(
         id=row["id"],
         conversation_id=row["conversation_id"],
@@ -90,9 +91,9 @@ def _message(row: dict[str, Any]) -> Message:
         else None,
         author=row["author"],
         created_at=row["created_at"],
-        status=row["status"],
+        status="answering" if running else row["status"],
         internal=row["internal"],
-        answer_id=row["answer_id"],
+        answer_id=running or row["answer_id"],
     )
 
 
@@ -247,12 +248,17 @@ async def message(tx: Tx, account: str, conversation: str, id: str) -> Message |
 async def messages_page(
     tx: Tx, account: str, wanted: ListMessages, *, internal: bool
 ) -> Page[Message]:
-    """Oldest first; notes only for those who work here."""
+    """Oldest first; notes only for those who work here.
+
+    A question whose answer is still being written has the status ``answering`` and its id.
+    """
     rows, pagination = await pages.page(
         tx,
-        "select * from messages where account_id = %(account)s and conversation_id = %(id)s"
-        " and (%(internal)s or not internal) and (%(after)s::text is null or id > %(after)s)"
-        " order by id limit %(rows)s",
+        "select m.*, a.id as running_answer from messages m left join answers a on"
+        " a.conversation_id = m.conversation_id and a.finished_at is null and a.question_id = m.id"
+        " where m.account_id = %(account)s and m.conversation_id = %(id)s"
+        " and (%(internal)s or not m.internal) and (%(after)s::text is null or m.id > %(after)s)"
+        " order by m.id limit %(rows)s",
         {
             "account": account,
             "id": wanted.id,

@@ -78,6 +78,24 @@ async def test_questions_of_one_conversation_are_answered_in_order(
     assert [m.text for m in said if m.sender == "bot"][1:] == ["Slow one.", "Quick one."]
 
 
+async def test_a_question_names_the_answer_that_is_being_written(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    talk = (await talking.ask(bot, QUESTION)).asked.conversation_id
+    model.scripts.append(Script("Slow one [1].", delay=0.5))
+
+    slow = asyncio.create_task(talking.ask(bot, QUESTION, conversation_id=talk))
+    while (last := (await talking.messages(talk))[-1]).status != "answering":
+        assert not slow.done()
+        await asyncio.sleep(0.02)
+    answer = await slow
+
+    assert last.answer_id == answer.asked.answer_id
+    assert [m.status for m in await talking.messages(talk) if m.sender == "visitor"] == ["sent"] * 2
+
+
 async def test_a_citation_the_model_invents_is_dropped(talking: Chat, model: Model) -> None:
     bot = await talking.bot()
     item = await talking.knows(bot, QUESTION, ANSWER)

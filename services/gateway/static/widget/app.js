@@ -111,7 +111,7 @@ export class App {
     const { conversation, left, seenAt: seen = "" } = this.api.memory;
     const there = conversation && conversation.id !== left ? conversation.id : undefined;
     if (seen > seenAt) this.#count(0);
-    if (!this.answer && there !== this.conversation?.id) this.ready = this.begin();
+    if (!this.answer && there !== this.conversation?.id) this.ready = this.ready.then(() => this.begin());
   }
 
   /** What a visitor can make of an error: what it says is meant for who runs the site. @param {any} error */
@@ -179,9 +179,11 @@ export class App {
     this.agent = people.length ? people[people.length - 1].author || this.words.team : "";
     this.#state();
     if (!this.shown) this.#count(people.filter((m) => (m.createdAt ?? "") > seenAt).length);
-    const last = messages[messages.length - 1];
-    const running = last?.status === "answering" ? last.answerId : this.conversation?.answerId;
-    if (running) this.#answered(new Answer(this.api, {}), (answer) => answer.resume(running));
+    const running = messages.filter((message) => message.status === "answering").pop()?.answerId;
+    if (running) {
+      this.answers.add(running);
+      this.#answered(new Answer(this.api, {}), (answer) => answer.resume(running));
+    }
     this.panel.keep(() => {}, true);
     this.#watch();
   }
@@ -212,7 +214,6 @@ export class App {
 
   /** @param {import("./message.js").Message} message */
   #add(message) {
-    if (message.status === "answering" && !message.text) return;
     this.suggestions?.remove();
     const bubble = this.#bubble(message);
     if (message.sender === "bot") {

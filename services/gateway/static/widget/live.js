@@ -38,7 +38,7 @@ export class Live {
         /** @type {Record<string, string>} */
         const headers = this.last ? { "Last-Event-ID": this.last } : {};
         const response = await this.api.call(path, { headers, signal, stream: true });
-        if (!known && tries) this.tell("reset", {}); // what happened meanwhile is not known
+        if (!known) this.tell("reset", {}); // what happened before it stood is not known
         known = true;
         tries = 0;
         for await (const event of events(response)) {
