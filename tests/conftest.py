@@ -24,6 +24,7 @@ from libs.common.db import migrate
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 180.0  # seconds for a server, or a whole stack, on a busy machine
 STOP_TIMEOUT = 15.0  # seconds
+ROOM = 4 << 30  # bytes free in memory to keep the servers' data there
 
 
 @dataclass
@@ -242,7 +243,13 @@ def stack() -> Iterator[RunningStack]:
 
 
 def _folder() -> Path:
-    """A temporary folder that an unprivileged server may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="chattery-test-"))
+    """A temporary folder that an unprivileged server may enter; in memory where there is room.
+
+    Tests kill processes, not the machine: what was written is there afterwards in memory too,
+    and no test waits for a disk that others keep busy.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix="chattery-test-", dir=memory if roomy else None))
     folder.chmod(0o755)
     return folder

@@ -1,7 +1,10 @@
 """A real browser on real pages. Screenshots stay in ``artifacts/browser`` for a person to look at."""
 
+import asyncio
 import json
 import shutil
+import time
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.conftest import ROOT, RunningStack
-from tests.e2e.client import Api
+from tests.e2e.client import Api, Reply
 
+PATIENCE = 45.0  # seconds for a page, or the platform, on a busy machine
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 SHOTS = ROOT / "artifacts" / "browser"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -32,10 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
+class PatientApi(Api):
+    """Comes back when it is told to, as a client should, and with the same idempotency key."""
+
+    async def call(self, method: str, path: str, body: Any = None, **how: Any) -> Reply:
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" else {}
+        how["headers"] = {**headers, **(how.get("headers") or {})}
+        end = time.monotonic() + PATIENCE
+        while True:
+            reply = await super().call(method, path, body, **how)
+            if reply.status not in (409, 503) or "Retry-After" not in reply.headers:
+                return reply
+            if time.monotonic() > end:
+                return reply
+            await asyncio.sleep(float(reply.headers["Retry-After"]))
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(stack: RunningStack) -> AsyncIterator[Api]:
     async with aiohttp.ClientSession() as session:
-        yield Api(session, stack.base_url, stack.api_key)
+        yield PatientApi(session, stack.base_url, stack.api_key)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -44,6 +64,7 @@ async def browser() -> AsyncIterator[Browser]:
     if program is None:
         pytest.fail("The browser tests need Chromium: run `apt install chromium`.", pytrace=False)
     async with async_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE * 1000)
         browser = await playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
@@ -65,7 +86,7 @@ class Visits:
             how["extra_http_headers"] = {"X-Forwarded-For": self.api.address}
         context = await self.browser.new_context(**how)
         self.contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE * 1000)
         await context.add_init_script(LOOK_INSIDE + init)
         page = await context.new_page()
         page.on("console", lambda m: self._heard(m.type, m.text))

@@ -61,7 +61,7 @@ class Chat:
         return Context(account=self.account, actor=actor)
 
     async def call(self, endpoint: Any, request: Any, context: Context | None = None) -> Any:
-        return await self.bus.request(endpoint, request, context or self.context, timeout=15)
+        return await self.bus.request(endpoint, request, context or self.context, timeout=PATIENCE)
 
     async def refused(self, endpoint: Any, request: Any, context: Context | None = None) -> str:
         """The code a call is refused with."""

@@ -5,7 +5,7 @@ import asyncio
 from libs.common import calls
 from libs.common.ids import new_id
 from libs.common.testing.model import Model, Script
-from tests.integration.chat.conftest import Chat
+from tests.integration.chat.conftest import PATIENCE, Chat
 
 QUESTION = "How do I reset my password?"
 ANSWER = "You can reset your password by clicking the 'Forgot Password' link."
@@ -207,11 +207,12 @@ async def test_an_answer_is_stopped_and_what_was_said_stands(talking: Chat, mode
     await talking.knows(bot, QUESTION, ANSWER)
     model.scripts.append(Script("word " * 200 + "[1].", delay=0.05))
     answer_id = new_id("ans")
-    asked = await talking.call(
-        calls.MESSAGE_CREATE,
-        calls.Ask(chatbot_id=bot, message=QUESTION, answer_id=answer_id),
-    )
-    await asyncio.sleep(0.6)
+    async with talking.bus.live(f"answers.{answer_id}") as feed:
+        asked = await talking.call(
+            calls.MESSAGE_CREATE,
+            calls.Ask(chatbot_id=bot, message=QUESTION, answer_id=answer_id),
+        )
+        assert await feed.next(PATIENCE) is not None, "nothing was said"
 
     await talking.call(calls.ANSWER_STOP, calls.StopAnswer(chatbot_id=bot, answer_id=answer_id))
 
