@@ -1,6 +1,7 @@
 """What is not under ``/api``: health, the contract, the project's own pages."""
 
 import asyncio
+import gzip
 from functools import cache
 from typing import Any
 
@@ -63,17 +64,28 @@ def contract() -> dict[str, Any]:
 
 
 @cache
-def _contract_json() -> bytes:
-    return msgspec.json.encode(contract())
+def _contract_json(packed: bool) -> bytes:
+    body = msgspec.json.encode(contract())
+    return gzip.compress(body, 9, mtime=0) if packed else body
 
 
 @cache
-def _reference(version: str) -> bytes:
-    return reference.page(contract(), version).encode()
+def _reference(version: str, packed: bool) -> bytes:
+    body = reference.page(contract(), version).encode()
+    return gzip.compress(body, 9, mtime=0) if packed else body
+
+
+def _takes_packed(call: Call) -> bool:
+    """Whether to send it packed; says so in the answer's headers."""
+    call.headers["Vary"] = "Accept-Encoding"
+    packed = "gzip" in call.request.headers.get("Accept-Encoding", "")
+    if packed:
+        call.headers["Content-Encoding"] = "gzip"
+    return packed
 
 
 async def openapi(_: Gateway, call: Call, __: Any) -> web.Response:
-    body = await asyncio.to_thread(_contract_json)
+    body = await asyncio.to_thread(_contract_json, _takes_packed(call))
     headers = {**call.headers, "Content-Type": "application/json", "Cache-Control": SHORT}
     return web.Response(body=body, headers=headers)
 
@@ -100,14 +112,15 @@ async def demo(gateway: Gateway, _: Call, __: Any) -> DemoChatbot:
 
 async def docs(gateway: Gateway, call: Call, _: Any) -> web.Response:
     """The contract as a page, to read and to try."""
+    version = await asyncio.to_thread(gateway.pages.version, "site")
+    body = await asyncio.to_thread(_reference, version, _takes_packed(call))
     headers = {
         **call.headers,
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": SHORT,
         "Content-Security-Policy": PAGE_POLICY,
     }
-    version = await asyncio.to_thread(gateway.pages.version, "site")
-    return web.Response(body=await asyncio.to_thread(_reference, version), headers=headers)
+    return web.Response(body=body, headers=headers)
 
 
 async def dashboard(gateway: Gateway, call: Call, _: Any) -> web.Response:

@@ -1,6 +1,6 @@
 // The button on the page, and the handle that scripts have. The rest is loaded when it is needed.
 
-import { Api, online, passing } from "./api.js";
+import { Api, Refused, online, passing } from "./api.js";
 import { legible, luminance, readable } from "./colour.js";
 import { adopt, h, icon } from "./dom.js";
 import { catalog, direction, fill, spoken } from "./text.js";
@@ -10,7 +10,7 @@ import { catalog, direction, fill, spoken } from "./text.js";
 
 const TAG = "chattery-widget";
 const FRESH = 300_000; // ms that a chatbot's settings are believed
-const TRIES = 6; // to reach the server before the first sight of it
+const TRIES = 3; // to reach the server before the first sight of it
 const TIP_SHOWN = 5_000; // ms
 
 // Important rules of a shadow root win over the page's: nothing a page says of `*` gets in.
@@ -124,7 +124,8 @@ class Widget {
       try {
         return await call();
       } catch (error) {
-        if (!passing(error) || tries >= TRIES) throw error;
+        if (!passing(error)) throw error;
+        if (tries >= TRIES) throw new Refused(0, "unreachable", "the server is not reached, or this site is not on the chatbot's list of origins.");
         await online(500 * 2 ** tries);
       }
     }
