@@ -19,7 +19,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from libs.common.errors import Unavailable
-from libs.common.telemetry import VECTORS_SECONDS, timed
+from libs.common.telemetry import VECTORS_SECONDS, log, timed
 from libs.retrieval import collection as schema
 from libs.retrieval.collection import DENSE, SPARSE, Collection, VectorSettings
 from libs.retrieval.embed import Vector
@@ -191,19 +191,18 @@ class VectorStore:
                 try:
                     await self._client.update_vectors(to.name, batch, wait=True)
                 except UnexpectedResponse as exc:
-                    if exc.status_code not in (400, 404):
+                    left = await self._still_there(to, batch)
+                    if exc.status_code not in (400, 404) or len(left) == len(batch):
                         raise
-                    await self._one_by_one(to, batch)
+                    if left:
+                        await self._client.update_vectors(to.name, left, wait=True)
 
-    async def _one_by_one(self, to: Collection, points: list[models.PointVectors]) -> None:
+    async def _still_there(
+        self, in_: Collection, points: list[models.PointVectors]
+    ) -> list[models.PointVectors]:
         """A batch with a point that was removed meanwhile is refused as a whole."""
-        found = await self._client.retrieve(
-            to.name, [point.id for point in points], with_payload=False
-        )
-        there = {str(record.id) for record in found}
-        left = [point for point in points if str(point.id) in there]
-        if left and len(left) < len(points):
-            await self._client.update_vectors(to.name, left, wait=True)
+        there = await self.present(in_, [str(point.id) for point in points])
+        return [point for point in points if str(point.id) in there]
 
     async def publish(
         self, to: Collection, account: str, chatbot: str, item: str, generation: int
@@ -353,7 +352,11 @@ def _request(
 
 
 class _away:  # noqa: N801  (reads as what it does)
-    """Measures, and turns the client's errors into ours; plain, since it wraps every request."""
+    """Measures, and turns the client's errors into ours; plain, since it wraps every request.
+
+    A refusal (a collection that is gone, a quota) is no bug of the request: the caller waits and
+    tries again, as it does while the store is away.
+    """
 
     def __init__(self) -> None:
         self._timed = timed(VECTORS_SECONDS)
@@ -363,7 +366,7 @@ class _away:  # noqa: N801  (reads as what it does)
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         self._timed.__exit__(kind, exc, trace)
-        if isinstance(exc, UnexpectedResponse) and exc.status_code and exc.status_code < 500:
-            return
+        if isinstance(exc, UnexpectedResponse) and (exc.status_code or 500) < 500:
+            log.warning("vectors_refused", status=exc.status_code, reason=exc.content[:300])
         if isinstance(exc, ApiException | httpx.HTTPError | OSError | TimeoutError):
             raise VectorStoreAway from exc

@@ -14,8 +14,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from libs.common.db import Database
+from libs.common.errors import AppError
+from libs.common.telemetry import log
 from libs.retrieval.embed import Vector
-from libs.retrieval.passages import State, indexed_text
+from libs.retrieval.passages import State, indexed_text, point_id
 from libs.retrieval.terms import passage_terms
 from libs.retrieval.vectors import NewPoint, VectorStore
 from services.ingest.documents import Document
@@ -55,10 +57,23 @@ class Indexer:
                 raise LeaseLost
             await work.write_chunks(tx, item.account_id, rows)
         reached("chunks_written")
-        for target, vectors in zip(targets, known, strict=True):
-            await self.write(target, item, rows, vectors, state="building")
-        reached("points_written")
-        return await self._switch(item, targets, document, rows)
+        try:
+            for target, vectors in zip(targets, known, strict=True):
+                await self.write(target, item, rows, vectors, state="building")
+            reached("points_written")
+            return await self._switch(item, targets, document, rows)
+        except LeaseLost:
+            await self._withdraw(item, targets, rows)
+            raise
+
+    async def _withdraw(self, item: ItemRow, targets: list[Target], rows: list[ChunkRow]) -> None:
+        """Points that will never be found, of an item that may be deleted by now."""
+        ids = [point_id(item.id, item.building, row.ordinal) for row in rows]
+        try:
+            for target in targets:
+                await self._store.remove_points(target.collection, ids)
+        except AppError as exc:  # the reconciler finds them
+            log.warning("points_not_withdrawn", item=item.id, reason=exc.message)
 
     async def write(
         self,

@@ -1,7 +1,9 @@
 """From one embedding model to another: a second collection filled beside the first.
 
 While it fills, everything new is written to both. Items are gone through in the order of their
-ids; the place is kept, so that a restart goes on from there. When all is in, the alias is
+ids; the place is kept, so that a restart goes on from there. Then all are gone through again for
+what is not there: work that began before the change was known has written to the old collection
+alone. When a pass finds nothing, the alias is
 switched in one step: readers follow within seconds, and use the embedder that the collection
 they read was filled with. The old collection goes after a while.
 """
@@ -11,6 +13,7 @@ import asyncio
 from libs.common.db import Database
 from libs.common.errors import AppError
 from libs.common.telemetry import log
+from libs.retrieval.passages import point_id
 from libs.retrieval.vectors import VectorStore
 from services.ingest.dense import Dense
 from services.ingest.indexing import Indexer
@@ -67,7 +70,28 @@ class Migration:
             cursor = batch[-1].id
             async with self._db.system() as tx:
                 await collections.advance(tx, target.collection.name, cursor)
-        await self._switch(target)
+        if not await self._complete(target):
+            await self._switch(target)
+
+    async def _complete(self, target: Target) -> int:
+        """Copy the found items that lack points in the new collection; how many there were."""
+        cursor, copied = "", 0
+        while True:
+            async with self._db.system() as tx:
+                batch = await collections.indexed_after(tx, cursor, BATCH)
+            if not batch:
+                return copied
+            cursor = batch[-1].id
+            for item in batch:
+                if not await self._has(target, item):
+                    copied += 1
+                    await self._copy(target, item)
+
+    async def _has(self, target: Target, item: ItemRow) -> bool:
+        async with self._db.transaction(item.account_id) as tx:
+            rows = await checks.all_chunks(tx, item.account_id, item.id, item.generation)
+        ids = {point_id(item.id, item.generation, row.ordinal) for row in rows}
+        return len(await self._store.present(target.collection, list(ids))) == len(ids)
 
     async def _copy(self, target: Target, item: ItemRow) -> None:
         """An item's found generation, with its new vectors, into the new collection."""

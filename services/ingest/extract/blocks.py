@@ -33,7 +33,7 @@ class Extracted(msgspec.Struct, frozen=True, omit_defaults=True):
 class Limits(msgspec.Struct, frozen=True):
     """Bounds of one extraction."""
 
-    memory: int = 420 << 20  # bytes above what the idle child maps
+    memory: int = 380 << 20  # bytes above what the idle child maps
     seconds: float = 240.0
     pages: int = 5_000
     characters: int = 30_000_000

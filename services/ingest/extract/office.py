@@ -51,6 +51,13 @@ def extract_markdown(text: str, name: str) -> Extracted:
     return _document(partition_md(text=text, languages=[""]), name)
 
 
+def warm() -> None:
+    """Import the library: seconds, and 150 MB."""
+    _quiet()
+    from unstructured.partition.docx import partition_docx  # noqa: F401
+    from unstructured.partition.md import partition_md  # noqa: F401
+
+
 def check_archive(file: BinaryIO, limits: Limits) -> None:
     """Refuse an archive that would unpack to too much, or whose XML declares entities.
 

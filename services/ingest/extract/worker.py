@@ -128,7 +128,10 @@ def _die_with_parent() -> None:
 
 
 def _warm() -> None:
-    pass  # pyright: ignore[reportUnusedImport]
+    """Import what documents need, before the idle child's size is taken as the base."""
+    from services.ingest.extract import html, office, pdf  # noqa: F401
+
+    office.warm()
 
 
 def _mapped() -> int:

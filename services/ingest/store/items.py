@@ -150,6 +150,14 @@ async def family(tx: Tx, account: str, id: str) -> list[ItemRow]:
 
 
 async def delete(tx: Tx, account: str, ids: Sequence[str]) -> None:
+    """Items with their chunks, and the remembered vectors of texts that nothing else has."""
+    await tx.execute(
+        "delete from embeddings e using chunks c where c.account_id = %(account)s"
+        " and c.item_id = any(%(ids)s) and e.account_id = %(account)s and e.hash = c.hash"
+        " and not exists (select 1 from chunks o where o.account_id = %(account)s"
+        "   and o.hash = c.hash and o.item_id <> all(%(ids)s))",
+        {"account": account, "ids": list(ids)},
+    )
     await tx.execute(
         "delete from items where account_id = %s and id = any(%s)", (account, list(ids))
     )

@@ -290,6 +290,15 @@ async def mark_dense(
     )
 
 
+async def postpone_dense(tx: Tx, account: str, id: str, lease: str, seconds: float) -> None:
+    """Let others go first."""
+    await tx.execute(
+        "update items set dense_lease = null, dense_lease_until = now() + %s"
+        " where account_id = %s and id = %s and dense_lease = %s",
+        (timedelta(seconds=seconds), account, id, lease),
+    )
+
+
 async def release_dense(tx: Tx, account: str, id: str, lease: str) -> ItemRow | None:
     """Give the item back; `done` when nothing is left to embed."""
     cursor = await tx.execute(
