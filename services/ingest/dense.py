@@ -21,21 +21,29 @@ from services.ingest.store import work
 from services.ingest.store.rows import ChunkRow, ItemRow
 from services.ingest.targets import Target, Targets
 
-LEASE = 60.0  # seconds for one turn
+TURN_LEASES = 5  # times an item's lease: a turn of embedding is long, and not renewed
 BATCH = 12  # passages between two looks at the database
 TURN = 4  # batches of one item until another account's turn
 IDLE = 0.5  # seconds between two looks when nothing is due
 PAUSE = 5.0  # seconds after the embedder or the store was away
+POSTPONED = 20.0  # seconds until an item whose embedding failed is tried again
 
 
 class Dense:
     def __init__(
-        self, db: Database, store: VectorStore, targets: Targets, notices: Notices
+        self,
+        db: Database,
+        store: VectorStore,
+        targets: Targets,
+        notices: Notices,
+        *,
+        lease: float,
     ) -> None:
         self._db = db
         self._store = store
         self._targets = targets
         self._notices = notices
+        self._lease = TURN_LEASES * lease  # seconds
         self._served = ""
 
     async def run(self) -> None:
@@ -54,7 +62,7 @@ class Dense:
         """Some batches of one item; whether there was any."""
         lease = uuid4().hex
         async with self._db.system() as tx:
-            item = await work.claim_dense(tx, lease, LEASE, self._served)
+            item = await work.claim_dense(tx, lease, self._lease, self._served)
         if item is None:
             return False
         self._served = item.account_id
@@ -62,9 +70,12 @@ class Dense:
             for _ in range(TURN):
                 if not await self._batch(item):
                     break
-        finally:
+        except AppError:  # others of its account go first, in case it is this item's fault
             async with self._db.transaction(item.account_id) as tx:
-                after = await work.release_dense(tx, item.account_id, item.id, lease)
+                await work.postpone_dense(tx, item.account_id, item.id, lease, POSTPONED)
+            raise
+        async with self._db.transaction(item.account_id) as tx:
+            after = await work.release_dense(tx, item.account_id, item.id, lease)
         if after is not None and after.semantic == "done":
             await self._notices.changed(after)
         return True

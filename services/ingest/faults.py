@@ -5,13 +5,16 @@ import signal
 
 
 def reached(point: str) -> None:
-    """Die here if that is what was asked for, once for each file named in CHATTERY_FAULT_ONCE."""
-    if os.environ.get("CHATTERY_FAULT") != point:
+    """Die here if that is what was asked for; once, where CHATTERY_FAULT_MARKS names a folder.
+
+    ``CHATTERY_FAULT`` may name several points, with commas between them.
+    """
+    if point not in os.environ.get("CHATTERY_FAULT", "").split(","):
         return
-    mark = os.environ.get("CHATTERY_FAULT_ONCE")
-    if mark:
+    marks = os.environ.get("CHATTERY_FAULT_MARKS")
+    if marks:
         try:
-            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+            os.close(os.open(f"{marks}/{point}", os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return
     os.kill(os.getpid(), signal.SIGKILL)

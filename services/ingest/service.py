@@ -40,6 +40,7 @@ class Settings(DatabaseSettings, RetrievalSettings):
     fetch_allow: Cidrs = ()
     ingest_workers: int = 4  # items at once
     ingest_crawls: int = 2  # crawls at once
+    ingest_lease: float = 12.0  # seconds until the work of a worker that died is taken over
     ingest_extractors: int = 2  # child processes
     crawl_max_pages: int = 10_000  # of one crawl, whatever it asks for
     crawl_delay: float = 0.2  # seconds between two requests to one host
@@ -66,12 +67,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     indexer = Indexer(db, store, targets, notices)
     sources = Sources(fetcher, blobs, extractor, targets.configured)
     removals = Removals(db, store, blobs)
-    crawler = Crawler(db, sources, indexer, notices, removals=removals, delay=settings.crawl_delay)
-    jobs = Workers(
-        db, bus, Jobs(db, sources, indexer, notices).run, size=settings.ingest_workers, crawls=False
-    )
-    crawls = Workers(db, bus, crawler.run, size=settings.ingest_crawls, crawls=True)
-    dense = Dense(db, store, targets, notices)
+    lease, delay = settings.ingest_lease, settings.crawl_delay
+    crawler = Crawler(db, sources, indexer, notices, removals=removals, delay=delay, lease=lease)
+    work = Jobs(db, sources, indexer, notices).run
+    jobs = Workers(db, bus, work, size=settings.ingest_workers, crawls=False, lease=lease)
+    crawls = Workers(db, bus, crawler.run, size=settings.ingest_crawls, crawls=True, lease=lease)
+    dense = Dense(db, store, targets, notices, lease=lease)
     reconciler = Reconciler(db, store, targets, indexer, every=settings.reconcile_seconds)
     knowledge = Knowledge(
         db, bus, notices, removals, fetcher.guard, max_pages=settings.crawl_max_pages

@@ -24,8 +24,7 @@ from services.ingest.notices import JOBS
 from services.ingest.store import work
 from services.ingest.store.rows import ItemRow
 
-LEASE = 12.0  # seconds until another worker may take an item over
-RENEW = 3.0  # seconds between two signs of life
+RENEWALS = 4  # signs of life in the time of a lease
 LOOK = 1.0  # seconds between two looks for work that nobody announced
 
 Run = Callable[[ItemRow], Awaitable[None]]
@@ -45,12 +44,15 @@ def consumer_of(kind: str, size: int) -> Consumer:
 class Workers:
     """``size`` workers of one kind (items, or crawls) in this process."""
 
-    def __init__(self, db: Database, bus: Bus, run: Run, *, size: int, crawls: bool) -> None:
+    def __init__(
+        self, db: Database, bus: Bus, run: Run, *, size: int, crawls: bool, lease: float
+    ) -> None:
         self._db = db
         self._bus = bus
         self._run = run
         self._size = size
         self._crawls = crawls
+        self._lease = lease  # seconds until another worker may take an item over
         self._slots = asyncio.Semaphore(size)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -107,7 +109,7 @@ class Workers:
 
     async def _claim(self) -> ItemRow | None:
         async with self._db.system() as tx:
-            item = await work.claim(tx, uuid4().hex, LEASE, crawls=self._crawls)
+            item = await work.claim(tx, uuid4().hex, self._lease, crawls=self._crawls)
         if item is not None:
             CLAIM_WAIT.observe(max(0.0, (item.updated_at - item.due_at).total_seconds()))
         return item
@@ -138,10 +140,10 @@ class Workers:
         """Ends when the lease is not ours any more."""
         assert item.lease is not None
         while True:
-            await asyncio.sleep(RENEW)
+            await asyncio.sleep(self._lease / RENEWALS)
             try:
                 async with self._db.system() as tx:
-                    if not await work.renew(tx, item.lease, LEASE):
+                    if not await work.renew(tx, item.lease, self._lease):
                         return
             except AppError:
                 continue

@@ -45,12 +45,13 @@ class Crawler:
         *,
         removals: Removals,
         delay: float,
+        lease: float,
     ) -> None:
         self._db = db
         self._sources = sources
         self._notices = notices
         self._removals = removals
-        self._visits = Visits(db, sources, indexer, notices, Manners(delay))
+        self._visits = Visits(db, sources, indexer, notices, Manners(delay), lease)
 
     async def run(self, item: ItemRow) -> None:
         await settle(self._db, self._notices, item, lambda: self._crawl(item))

@@ -24,7 +24,6 @@ from services.ingest.sources import Page, Sources, Unchanged
 from services.ingest.store import crawls, items, work
 from services.ingest.store.crawls import PageRow
 from services.ingest.store.rows import ItemRow
-from services.ingest.worker import LEASE
 
 TRIES = 3  # of a page in one run
 MISSES = 3  # runs in a row that a page may fail before it is taken to be gone
@@ -83,12 +82,14 @@ class Visits:
         indexer: Indexer,
         notices: Notices,
         manners: Manners,
+        lease: float,
     ) -> None:
         self._db = db
         self._sources = sources
         self._indexer = indexer
         self._notices = notices
         self._manners = manners
+        self._lease = lease  # seconds
 
     async def visit(self, crawl: Crawl, page: PageRow) -> None:
         """Look at one address and settle its row. Raises `LeaseLost` and `Unavailable`."""
@@ -238,7 +239,7 @@ class Visits:
                 raise Skip("duplicate")
             item = None
             if page.item_id is not None:
-                item = await crawls.adopt(tx, account, page.item_id, crawl.lease, LEASE)
+                item = await crawls.adopt(tx, account, page.item_id, crawl.lease, self._lease)
             if item is None:
                 item = await crawls.insert_page(
                     tx,
@@ -249,7 +250,7 @@ class Visits:
                     url=page.url,
                     run=crawl.item.run,
                     lease=crawl.lease,
-                    seconds=LEASE,
+                    seconds=self._lease,
                 )
                 await crawls.settle_page(tx, *crawl.key, page.url, "taken", item=item.id)
         return item

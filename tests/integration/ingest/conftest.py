@@ -113,7 +113,7 @@ async def running(settings: Settings, account: str, chatbot: str) -> AsyncIterat
     """The service in this loop, its tasks running."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(Bus.open(settings, "test"))
-        await bus.serve(calls.CHATBOT_GET, _chatbots({(account, chatbot)}))
+        await bus.serve(calls.CHATBOT_GET, chatbots({(account, chatbot)}))
         store = await stack.enter_async_context(VectorStore.open(settings))
         service = await build(settings, stack)
         tasks = [asyncio.create_task(task, name=name) for name, task in service.tasks.items()]
@@ -127,7 +127,7 @@ async def running(settings: Settings, account: str, chatbot: str) -> AsyncIterat
             await end(tasks, within=20)
 
 
-def _chatbots(known: set[tuple[str, str]]) -> Callable[[Context, calls.ById], Any]:
+def chatbots(known: set[tuple[str, str]]) -> Callable[[Context, calls.ById], Any]:
     """Chat's part: which chatbots there are."""
 
     async def get(context: Context, request: calls.ById) -> calls.Chatbot:
