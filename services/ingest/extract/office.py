@@ -30,13 +30,11 @@ def extract_docx(file: BinaryIO, name: str, limits: Limits) -> Extracted:
 
     try:
         elements = partition_docx(file=file, languages=[""])
-    except (
-        KeyError,
-        ValueError,
-        etree.XMLSyntaxError,
-        zipfile.BadZipFile,
-        OSError,
-    ) as exc:
+    except etree.XMLSyntaxError as exc:
+        if exc.code == etree.ErrorTypes.ERR_NO_MEMORY:  # the parser's way to say MemoryError
+            raise MemoryError from exc
+        raise ExtractionFailed("broken_file", _BROKEN) from exc
+    except (KeyError, ValueError, zipfile.BadZipFile, OSError) as exc:
         raise ExtractionFailed("broken_file", _BROKEN) from exc
     return _document(elements, name)
 
