@@ -21,7 +21,7 @@ from services.ingest.store import work
 from services.ingest.store.rows import ChunkRow, ItemRow
 from services.ingest.targets import Target, Targets
 
-TURN_LEASES = 5  # times an item's lease: a turn of embedding is long, and not renewed
+BATCH_LEASES = 3  # times an item's lease: a batch is long, and renews it at its end
 BATCH = 12  # passages between two looks at the database
 TURN = 4  # batches of one item until another account's turn
 IDLE = 0.5  # seconds between two looks when nothing is due
@@ -43,7 +43,7 @@ class Dense:
         self._store = store
         self._targets = targets
         self._notices = notices
-        self._lease = TURN_LEASES * lease  # seconds
+        self._lease = BATCH_LEASES * lease  # seconds
         self._served = ""
 
     async def run(self) -> None:
@@ -68,7 +68,7 @@ class Dense:
         self._served = item.account_id
         try:
             for _ in range(TURN):
-                if not await self._batch(item):
+                if not await self._batch(item, lease):
                     break
         except AppError:  # others of its account go first, in case it is this item's fault
             async with self._db.transaction(item.account_id) as tx:
@@ -80,7 +80,7 @@ class Dense:
             await self._notices.changed(after)
         return True
 
-    async def _batch(self, item: ItemRow) -> bool:
+    async def _batch(self, item: ItemRow, lease: str) -> bool:
         async with self._db.transaction(item.account_id) as tx:
             rows = await work.dense_due(tx, item.account_id, item.id, item.generation, BATCH)
         if not rows:
@@ -97,6 +97,7 @@ class Dense:
         async with self._db.transaction(item.account_id) as tx:
             ordinals = [row.ordinal for row in rows]
             await work.mark_dense(tx, item.account_id, item.id, item.generation, ordinals)
+            await work.renew_dense(tx, item.account_id, item.id, lease, self._lease)
         return len(rows) == BATCH
 
     async def vectors(

@@ -50,7 +50,7 @@ def extract_markdown(text: str, name: str) -> Extracted:
 
 
 def warm() -> None:
-    """Import the library: seconds, and 150 MB."""
+    """Import the library, once: seconds, and 150 MB."""
     _quiet()
     from unstructured.partition.docx import partition_docx  # noqa: F401
     from unstructured.partition.md import partition_md  # noqa: F401

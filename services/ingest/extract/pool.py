@@ -15,7 +15,7 @@ from libs.common.telemetry import log
 from services.ingest.extract.blocks import Extracted, ExtractionFailed, Job, Outcome
 from services.ingest.extract.worker import HEADER
 
-START_TIMEOUT = 120.0  # seconds until a child has imported what it needs (3 on a free core)
+START_TIMEOUT = 120.0  # seconds until a child has imported what pages need (0.6 on a free core)
 SILENCE_TIMEOUT = 90.0  # seconds without a sign of life
 WARM_EVERY = 5.0  # seconds
 JOBS_PER_CHILD = 60  # then it is replaced, with what its libraries leaked

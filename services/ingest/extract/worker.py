@@ -43,16 +43,16 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries that print must not break the protocol
     _warm()
-    base = _mapped()
+    memory = _Memory()
     _send(output, Outcome())
     while (job := _receive(sys.stdin.buffer)) is not None:
-        _limit(base + job.limits.memory)
-        _send(output, _outcome(job, lambda page: _send(output, Outcome(page=page))))
+        memory.allow(job.limits.memory)
+        _send(output, _outcome(job, memory, lambda page: _send(output, Outcome(page=page))))
 
 
-def _outcome(job: Job, alive: Callable[[int], None]) -> Outcome:
+def _outcome(job: Job, memory: "_Memory", alive: Callable[[int], None]) -> Outcome:
     try:
-        extracted = extract(job, alive)
+        extracted = extract(job, memory, alive)
     except ExtractionFailed as exc:
         return Outcome(failure=Failure(exc.code, exc.message))
     except (MemoryError, RecursionError):
@@ -63,12 +63,15 @@ def _outcome(job: Job, alive: Callable[[int], None]) -> Outcome:
     return Outcome(extracted=extracted)
 
 
-def extract(job: Job, alive: Callable[[int], None]) -> Extracted:
+def extract(job: Job, memory: "_Memory", alive: Callable[[int], None]) -> Extracted:
     """The blocks of a document. Raises `ExtractionFailed`."""
+    from services.ingest.extract import office
     from services.ingest.extract.sniff import sniff
 
     with _opened(job) as file:
         kind = job.kind or sniff(file, job.name)
+        if kind in ("docx", "md"):
+            memory.uncounted(office.warm)
         extracted = _by_kind(kind, file, job, alive)
     if not any(block.text.strip() for block in extracted.blocks):
         raise no_text()
@@ -128,10 +131,28 @@ def _die_with_parent() -> None:
 
 
 def _warm() -> None:
-    """Import what documents need, before the idle child's size is taken as the base."""
-    from services.ingest.extract import html, office, pdf  # noqa: F401
+    """Import what pages and PDFs need; for other documents it takes longer, and is done later."""
+    from services.ingest.extract import html, pdf  # noqa: F401
 
-    office.warm()
+
+class _Memory:
+    """The limit on what this process maps: as much as it does when idle, and what a job may."""
+
+    def __init__(self) -> None:
+        self._base = _mapped()
+        self._allowed = 0
+
+    def allow(self, size: int) -> None:
+        self._allowed = size
+        _limit(self._base + size)
+
+    def uncounted(self, load: Callable[[], None]) -> None:
+        """Load libraries, which stay: that is no part of what a job takes."""
+        before = _mapped()
+        _limit(resource.RLIM_INFINITY)
+        load()
+        self._base += _mapped() - before
+        _limit(self._base + self._allowed)
 
 
 def _mapped() -> int:

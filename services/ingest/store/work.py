@@ -290,6 +290,15 @@ async def mark_dense(
     )
 
 
+async def renew_dense(tx: Tx, account: str, id: str, lease: str, seconds: float) -> None:
+    """One batch of a turn is done; the next has as long."""
+    await tx.execute(
+        "update items set dense_lease_until = now() + %s"
+        " where account_id = %s and id = %s and dense_lease = %s",
+        (timedelta(seconds=seconds), account, id, lease),
+    )
+
+
 async def postpone_dense(tx: Tx, account: str, id: str, lease: str, seconds: float) -> None:
     """Let others go first."""
     await tx.execute(
