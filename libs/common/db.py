@@ -11,12 +11,13 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, LiteralString, TypeAlias, cast
 
 import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -63,6 +64,7 @@ class Database:
             reconnect_timeout=86_400,
             open=False,
             kwargs={
+                "autocommit": True,  # `_transaction` says where one begins and ends
                 "row_factory": dict_row,
                 "options": options,
                 "application_name": f"chattery-{service}",
@@ -82,34 +84,37 @@ class Database:
             await pool.close(timeout=5)
 
     @asynccontextmanager
-    async def transaction(self, account: str) -> AsyncGenerator[Tx]:
+    async def transaction(self, account: str, *, pipelined: bool = False) -> AsyncGenerator[Tx]:
         """One unit of work for one account: commits at the end, rolls back on any exception.
+
+        A ``pipelined`` one waits for the server only where a result is fetched, and at the end:
+        statements are sent together. What one of them is refused with is raised there, not
+        where it was executed, and ``rowcount`` is known only of what was fetched.
 
         Raises `Unavailable` when Postgres is away; nothing was then committed, except where
         the connection broke during the commit itself.
         """
         if not account or account == ANY_ACCOUNT:
             raise ValueError("a transaction is for one account; workers use system()")
-        async with self._transaction(account) as tx:
+        async with self._transaction(account, pipelined=pipelined) as tx:
             yield tx
 
     @asynccontextmanager
-    async def system(self) -> AsyncGenerator[Tx]:
+    async def system(self, *, pipelined: bool = False) -> AsyncGenerator[Tx]:
         """One unit of work of the platform itself, which sees every account."""
-        async with self._transaction(ANY_ACCOUNT) as tx:
+        async with self._transaction(ANY_ACCOUNT, pipelined=pipelined) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, account: str) -> AsyncGenerator[Tx]:
+    async def _transaction(self, account: str, *, pipelined: bool) -> AsyncGenerator[Tx]:
         started = time.perf_counter()
         outcome = "rolled_back"
         try:
             with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
-                async with self._connection() as connection, connection.transaction():
-                    await connection.execute(
-                        "select set_config('app.account', %s, true)", (account,)
-                    )
-                    yield connection
+                async with self._connection() as connection:
+                    work = _pipelined if pipelined else _one_by_one
+                    async with work(connection, account):
+                        yield connection
             outcome = "committed"
             for tell in self.after_commit:
                 tell(connection)
@@ -140,6 +145,48 @@ class Database:
         """Raise unless the database answers."""
         async with asyncio.timeout(3), self.system() as tx:
             await tx.execute("select 1")
+
+
+@asynccontextmanager
+async def _one_by_one(connection: Tx, account: str) -> AsyncGenerator[None]:
+    """A transaction of an account whose statements are answered one after the other."""
+    begin = sql.SQL("begin; select set_config('app.account', {}, true)")
+    try:
+        await connection.execute(begin.format(account), prepare=False)
+        yield
+        ended = await connection.execute("commit", prepare=False)
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    _check_committed(ended.statusmessage)
+
+
+@asynccontextmanager
+async def _pipelined(connection: Tx, account: str) -> AsyncGenerator[None]:
+    try:
+        async with connection.pipeline():
+            await connection.execute("begin")
+            await connection.execute("select set_config('app.account', %s, true)", (account,))
+            yield
+            ended = await connection.execute("commit")
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    _check_committed(ended.statusmessage)
+
+
+async def _roll_back(connection: Tx) -> None:
+    """What can't be rolled back is a broken connection, which the pool drops."""
+    if connection.closed or connection.info.transaction_status == TransactionStatus.IDLE:
+        return
+    with suppress(psycopg.Error):
+        await connection.execute("rollback", prepare=False)
+
+
+def _check_committed(said: str | None) -> None:
+    """A commit of what failed before is answered by a rollback."""
+    if said != "COMMIT":
+        raise psycopg.errors.InFailedSqlTransaction("the transaction was rolled back")
 
 
 async def _alive(connection: Tx) -> bool:
