@@ -269,8 +269,11 @@ class VectorStore:
                 requests.append(_request(dense.tolist(), DENSE, only, limit))
                 requests.append(_request(vector, SPARSE, waiting, limit, with_payload=False))
         with _away():
-            answers = await self._client.query_batch_points(in_.name, requests)
-        lists = iter([answer.points for answer in answers])
+            # The client's own method would copy every request deeply, as long as the search takes.
+            answers = await self._client.http.search_api.query_batch_points(
+                in_.name, query_request_batch=models.QueryRequestBatch(searches=requests)
+            )
+        lists = iter([answer.points for answer in answers.result or []])
         found: list[Found] = []
         for dense, _ in queries:
             sparse_hits = next(lists)
