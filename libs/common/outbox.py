@@ -22,6 +22,7 @@ order. Consumers drop repeats by event id. Each schema with events has this tabl
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,6 +46,7 @@ from libs.common.telemetry import (
 POLL_INTERVAL = 1.0  # seconds, when nobody woke us
 BATCH = 256  # rows a round
 RECONCILE_INTERVAL = 30.0  # seconds between two questions to the consumer
+LOOK_INTERVAL = 1.0  # seconds between two looks whether the stream is the one of before
 CONFIRM_AFTER = "20 seconds"  # a published event is asked about when it is this old
 CLOCKS = timedelta(minutes=1)  # that the stream's clock and the database's may be apart
 RELAY_LOCK = 0x4F757462  # one relay at a time in a schema, or order would be lost
@@ -59,7 +61,9 @@ class Outbox:
         self._schema = schema
         self._wake = asyncio.Event()
         self._touched: set[int] = set()
-        self._stream: datetime | None = None  # when it was made, as far as known
+        self._stream: datetime | None = None  # when it was made, as far as known ...
+        self._look_again = 0.0  # ... which is looked at then, or over a new connection
+        self._connection = -1
         db.after_commit.append(self._committed)
 
     async def add(self, tx: Tx, *items: events.Event) -> None:
@@ -108,7 +112,7 @@ class Outbox:
 
     async def _publish_batch(self) -> int:
         await self._notice_new_stream()
-        async with self._db.system() as tx:
+        async with self._db.system(pipelined=True) as tx:
             await self._alone(tx)
             cursor = await tx.execute(
                 "select seq, id, subject, key, body,"
@@ -138,7 +142,11 @@ class Outbox:
 
     async def _notice_new_stream(self) -> None:
         """What was published before the stream was made is not in it: due again, before the rest."""
+        now, connection = time.monotonic(), self._bus.client.stats["reconnects"]
+        if now < self._look_again and connection == self._connection:
+            return
         made = await streams.created(self._bus.js, streams.EVENTS)
+        self._look_again, self._connection = now + LOOK_INTERVAL, connection
         if made == self._stream:
             return
         async with self._db.system() as tx:
