@@ -341,12 +341,17 @@ class Bus:
             raise errors.Unavailable("The event stream is away; try again shortly.") from exc
 
     @asynccontextmanager
-    async def live(self, *subjects: str) -> AsyncGenerator["Live"]:
-        """Listen to subjects for the length of the block; bounded in memory."""
+    async def live(self, *subjects: str, flush: bool = True) -> AsyncGenerator["Live"]:
+        """Listen to subjects for the length of the block; bounded in memory.
+
+        Nothing sent after it began is missed; without a ``flush``, a round trip, nothing that
+        is caused by a later request of this process.
+        """
         feed = Live(self.client)
         subscriptions = [await self.client.subscribe(s, cb=feed.put) for s in subjects]
         try:
-            await self.client.flush()  # nothing sent after this line is missed
+            if flush:
+                await self.client.flush()
             yield feed
         finally:
             for subscription in subscriptions:

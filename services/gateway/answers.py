@@ -90,7 +90,7 @@ class Follower:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Live]:
-        async with self._bus.live(f"answers.{self._answer}") as feed:
+        async with self._bus.live(f"answers.{self._answer}", flush=False) as feed:
             yield feed
 
     async def frames(self, feed: Live, *, fresh: bool) -> AsyncIterator[list[Frame]]:
