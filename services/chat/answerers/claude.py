@@ -1,8 +1,7 @@
 """Answers written by a model through Anthropic's Messages API, streamed.
 
-The SDK's raw event stream over its aiohttp transport: its helpers cost more than all the rest
-of an answer. Retries on 408, 409, 429, 5xx and 529 are the SDK's own; then the fallback model is
-tried, as long as nothing was shown.
+The SDK calls, over its aiohttp transport, and retries on 408, 409, 429, 5xx and 529; the events
+are read by `sse`. Then the fallback model is tried, as long as nothing was shown.
 """
 
 import json
@@ -22,7 +21,7 @@ from libs.common.calls import Source
 from libs.common.telemetry import exemplar, log, span
 from libs.retrieval.passages import Passage
 from services.chat import metrics
-from services.chat.answerers import prompts
+from services.chat.answerers import prompts, sse
 from services.chat.answerers.citations import Citations
 from services.chat.answerers.port import AnswerFailed, Delta, Ending, Question, Spent
 from services.chat.answerers.quotes import one_per_item, source, supporting
@@ -60,9 +59,9 @@ class _Meter:
         self._prices = prices
         self._unreported = ""  # written since the model last told its tokens
 
-    def started(self, usage: Any) -> None:
-        read = getattr(usage, "cache_read_input_tokens", 0) or 0
-        write = getattr(usage, "cache_creation_input_tokens", 0) or 0
+    def started(self, usage: sse.Usage) -> None:
+        read = usage.cache_read_input_tokens or 0
+        write = usage.cache_creation_input_tokens or 0
         plain = usage.input_tokens or 0
         self._spent.input_tokens += plain + read + write
         self._spent.cost_usd += (
@@ -93,7 +92,7 @@ class _Round(msgspec.Struct):
     ended: bool = False
     arguments: str = ""  # of the tool call being written
 
-    def feed(self, event: Any, meter: _Meter) -> str:
+    def feed(self, event: sse.Event, meter: _Meter) -> str:
         """Take in an event; the text it brings, if any."""
         match event.type:
             case "message_start":
@@ -105,7 +104,7 @@ class _Round(msgspec.Struct):
                 text = self._delta(event.delta)
                 meter.writing(text)
                 return text
-            case "content_block_stop" if self.content[-1]["type"] == "tool_use":
+            case "content_block_stop" if self.content and self.content[-1]["type"] == "tool_use":
                 self.content[-1]["input"] = _arguments(self.arguments)
             case "message_delta":
                 self.stop = event.delta.stop_reason
@@ -116,7 +115,9 @@ class _Round(msgspec.Struct):
                 pass
         return ""
 
-    def _delta(self, delta: Any) -> str:
+    def _delta(self, delta: sse.Delta) -> str:
+        if not self.content:
+            raise AnswerFailed("model_broke_off", "The model's answer could not be read.")
         if delta.type == "text_delta":
             self.content[-1]["text"] += delta.text
             return delta.text
@@ -212,18 +213,18 @@ class ClaudeAnswerer:
         messages: list[dict[str, Any]],
         made: _Round,
     ) -> AsyncGenerator[str]:
-        create: Any = self._client.messages.create  # plain dictionaries, not the SDK's types
+        create: Any = self._client.messages.with_streaming_response.create  # plain dictionaries
         meter = _Meter(question.spent, model.prices)
-        async with await create(
+        async with create(
             model=model.name,
             max_tokens=MAX_TOKENS,
             system=prompts.system(question.chatbot),
             messages=messages,
             tools=prompts.tools(question.chatbot),
             stream=True,
-        ) as stream:
+        ) as response:
             try:
-                async for event in stream:
+                async for event in sse.events(response.iter_bytes()):
                     if text := made.feed(event, meter):
                         yield text
             finally:
@@ -245,10 +246,11 @@ def _with_last(models: tuple[Model, ...]) -> list[tuple[bool, Model]]:
     return [(number == len(models) - 1, model) for number, model in enumerate(models)]
 
 
-def _block(block: Any) -> dict[str, Any]:
-    if block.type == "tool_use":
-        return {"type": "tool_use", "id": block.id, "name": block.name, "input": {}}
-    return {"type": "text", "text": getattr(block, "text", "")}
+def _block(block: dict[str, Any]) -> dict[str, Any]:
+    if block.get("type") == "tool_use":
+        named = {"id": str(block.get("id")), "name": str(block.get("name"))}
+        return {"type": "tool_use", **named, "input": {}}
+    return {"type": "text", "text": str(block.get("text") or "")}
 
 
 def _arguments(text: str) -> dict[str, Any]:
