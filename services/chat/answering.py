@@ -1,17 +1,18 @@
 """Answers in flight: claimed by lease, written apart from the request, taken over from the dead.
 
-An answer is accepted when its row is. Some process claims it, shows frames as they come, keeps
-what was shown, and at the end stores the message, its events and the end of the answer in one
-transaction; only then the last frame is shown. Who dies in between loses the lease: if nothing
-was shown another starts over, else the answer ends with an error frame that says so.
+An answer is accepted when its row is. Whoever takes the question claims it with the same
+transaction, where there is room, and others otherwise. Its process shows frames as they come,
+keeps what was shown, and at the end stores the message, its events and the end of the answer in
+one transaction; only then the last frame is shown. Who dies in between loses the lease: if
+nothing was shown another starts over, else the answer ends with an error frame that says so.
 """
 
 import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count, takewhile
 
@@ -28,12 +29,15 @@ from services.chat.ends import Ends, LostLease
 from services.chat.sheet import Sheet
 from services.chat.store import answers
 from services.chat.store.answers import AnswerRow
-from services.chat.writing import ConversationGone, Writer
+from services.chat.writing import ConversationGone, Scene, Writer
 
 SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
 RENEW_INTERVAL = 0.8  # seconds; leases last 3
 SWEPT = 50  # answers taken at once
 SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
+FRAMES_A_SECOND = 3_000  # of all answers of this process; beyond that they grow longer
+SHORTEST_PACE = 0.01  # seconds between two frames of one answer
+LONGEST_PACE = 0.3
 LONGEST = 150.0  # seconds an answer may take
 MAX_ATTEMPTS = 4
 FINISH_TIMEOUT = 45.0  # seconds to store the end while the database is away
@@ -58,27 +62,37 @@ class Runner:
         self._slots_an_account = slots_an_account
         self._by_account: Counter[str] = Counter()
         self._owner = new_id("job")
+        self._promised: Counter[str] = Counter()  # places of questions being stored, by account
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._sheets: dict[str, Sheet] = {}
         self._writing: set[str] = set()  # those of them that can be broken off
         self._stop: set[str] = set()
         self._lost: set[str] = set()
-        self._wanted: asyncio.Queue[str] = asyncio.Queue(10_000)
         self._wake = asyncio.Event()
         self._draining = False
 
     # -- starting ----------------------------------------------------------------------------
 
-    def start(self, answer: str) -> None:
-        """Begin at once, where there is room; the sweep finds it otherwise."""
-        if not self._draining and not self._wanted.full():
-            self._wanted.put_nowait(answer)
+    @contextmanager
+    def place(self, account: str) -> Generator[str | None]:
+        """Room for one more answer while its question is stored: who will own it, or None."""
+        room = self._slots - len(self._running) - self._promised.total()
+        theirs = self._slots_an_account - self._by_account[account] - self._promised[account]
+        if self._draining or room <= 0 or theirs <= 0:
+            yield None
+            return
+        self._promised[account] += 1
+        try:
+            yield self._owner
+        finally:
+            self._promised[account] -= 1
+            if not self._promised[account]:
+                del self._promised[account]
 
-    async def starts(self) -> None:
-        """Claim what was just asked, until cancelled."""
-        while True:
-            answer = await self._wanted.get()
-            if len(self._running) < self._slots:
-                self._bus.spawn(self._claim(1, only=answer))
+    def start(self, answer: AnswerRow, scene: Scene) -> None:
+        """Begin what was stored as ours."""
+        if answer.id not in self._running:  # the sweep, if storing took longer than a lease
+            self._begin(answer, scene)
 
     async def sweeps(self) -> None:
         """Claim what nobody works on, until cancelled."""
@@ -91,13 +105,13 @@ class Runner:
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _claim(self, limit: int, only: str | None = None) -> None:
+    async def _claim(self, limit: int) -> None:
         """Take some answers; those beyond an account's share are left to others, or for later."""
         most = self._slots_an_account
         busy = [account for account, count in self._by_account.items() if count >= most]
         try:
             async with self._db.system() as tx:
-                claimed = await answers.claim(tx, self._owner, limit, only=only, busy=busy)
+                claimed = await answers.claim(tx, self._owner, limit, busy=busy)
                 over = self._over(claimed)
                 if over:
                     await answers.release(tx, self._owner, [answer.id for answer in over])
@@ -118,15 +132,16 @@ class Runner:
                 over.append(answer)
         return over
 
-    def _begin(self, answer: AnswerRow) -> None:
+    def _begin(self, answer: AnswerRow, scene: Scene | None = None) -> None:
         self._by_account[answer.account_id] += 1
-        task = asyncio.create_task(self._run(answer), name=answer.id)
+        task = asyncio.create_task(self._run(answer, scene), name=answer.id)
         self._running[answer.id] = task
         metrics.RUNNING.set(len(self._running))
         task.add_done_callback(lambda _: self._done(answer))
 
     def _done(self, answer: AnswerRow) -> None:
         self._running.pop(answer.id, None)
+        self._sheets.pop(answer.id, None)
         for those in (self._writing, self._stop, self._lost):
             those.discard(answer.id)
         self._by_account[answer.account_id] -= 1
@@ -156,6 +171,25 @@ class Runner:
                 elif held[id]:
                     self.stop(id)
 
+    async def saves(self) -> None:
+        """Keep what was shown of all that runs here, until cancelled."""
+        saved: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL)
+            shown = {id: len(sheet.frames) for id, sheet in self._sheets.items() if sheet.frames}
+            grown = {
+                id: list(self._sheets[id].frames) for id in shown if shown[id] != saved.get(id)
+            }
+            if not grown:
+                continue
+            try:
+                async with self._db.system(pipelined=True) as tx:
+                    await answers.show(tx, self._owner, grown)
+            except AppError as exc:
+                log.warning("answers_not_saved", count=len(grown), reason=exc.message)
+            else:
+                saved = shown
+
     def stop(self, answer: str) -> None:
         """End an answer early, if it is written here."""
         self._interrupt(answer, self._stop)
@@ -181,13 +215,17 @@ class Runner:
 
     # -- writing -----------------------------------------------------------------------------
 
-    async def _run(self, answer: AnswerRow) -> None:
-        waited = (datetime.now(UTC) - answer.created_at).total_seconds()
-        sheet = Sheet(self._bus, answer.id, answer.conversation_id, waited=max(waited, 0.0))
+    def _pace(self) -> float:
+        """Seconds between two frames of an answer: the more there are, the longer."""
+        return min(max(len(self._running) / FRAMES_A_SECOND, SHORTEST_PACE), LONGEST_PACE)
+
+    async def _run(self, answer: AnswerRow, scene: Scene | None) -> None:
+        waited = max((datetime.now(UTC) - answer.created_at).total_seconds(), 0.0)
+        sheet = Sheet(self._bus, answer.id, answer.conversation_id, waited=waited, pace=self._pace)
         try:
             async with asyncio.timeout(LONGEST):
                 with span("chat.answer", parent=answer.traceparent):
-                    await self._answer(answer, sheet)
+                    await self._answer(answer, sheet, scene)
         except (LostLease, ConversationGone) as exc:
             log.info("answer_left", answer=answer.id, reason=type(exc).__name__)
         except asyncio.CancelledError:
@@ -208,8 +246,10 @@ class Runner:
         except Exception as exc:
             log.error("answer_crashed", answer=answer.id, exc_info=exc)
             await self._fail(answer, sheet, "internal", "Something went wrong on our side.")
+        finally:
+            sheet.close()
 
-    async def _answer(self, answer: AnswerRow, sheet: Sheet) -> None:
+    async def _answer(self, answer: AnswerRow, sheet: Sheet, scene: Scene | None) -> None:
         if answer.attempts > 1:
             metrics.TAKEN_OVER.inc()
             shown = await self._shown(answer)
@@ -221,13 +261,9 @@ class Runner:
         if answer.stop_requested:
             await self._until_stored(self._ends.stopped, answer, sheet, self._owner)
             return
-        saved = time.monotonic()
+        self._sheets[answer.id] = sheet
         self._writing.add(answer.id)
-        async with aclosing(self._writer.write(answer, sheet)) as writing:
-            async for _ in writing:
-                if time.monotonic() - saved > SAVE_INTERVAL:
-                    saved = time.monotonic()
-                    await self._save(answer, sheet)
+        await self._writer.write(answer, sheet, scene)
         self._writing.discard(answer.id)
         await self._until_stored(self._ends.finish, answer, sheet, self._owner)
 
@@ -241,13 +277,6 @@ class Runner:
         except AppError as exc:
             log.warning("frames_not_replayed", answer=answer.id, reason=exc.message)
         return [shown[n] for n in takewhile(shown.__contains__, count(1))]
-
-    async def _save(self, answer: AnswerRow, sheet: Sheet) -> None:
-        try:
-            async with self._db.transaction(answer.account_id) as tx:
-                await answers.show(tx, answer.account_id, self._owner, answer.id, sheet.frames)
-        except AppError as exc:
-            log.warning("answer_not_saved", answer=answer.id, reason=exc.message)
 
     async def _until_stored(self, end: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Store the end, however long the database is away (within reason)."""

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 
 from libs.common import events
 from libs.common.bus import Bus
-from libs.common.calls import Ask, Asked, Chatbot, Conversation
+from libs.common.calls import Ask, Asked, Chatbot, Conversation, Message
 from libs.common.db import Database, Tx
 from libs.common.envelope import Context
 from libs.common.errors import Forbidden
@@ -20,7 +22,8 @@ from services.chat.live import Watchers
 from services.chat.sheet import Sheet
 from services.chat.store import answers, chatbots, conversations
 from services.chat.store.answers import Finish
-from services.chat.store.conversations import ConversationRow, NewMessage
+from services.chat.store.conversations import LAST, ConversationRow, NewMessage
+from services.chat.writing import HISTORY, scene
 
 
 class VisitorMismatch(Forbidden):
@@ -30,10 +33,14 @@ class VisitorMismatch(Forbidden):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What the transaction came to. ``sheet`` is there when the answer is finished already."""
+    """What the transaction came to: an answer to write, or a finished one (a ``sheet``)."""
 
     reply: Asked
     sheet: Sheet | None = None
+    stored: AsyncCursor[DictRow] | None = None  # the answer
+    chatbot: Chatbot | None = None
+    talk: ConversationRow | None = None
+    said: list[Message] = []
 
 
 class Asking:
@@ -46,18 +53,33 @@ class Asking:
     async def ask(self, context: Context, request: Ask) -> Asked:
         """Store the message and have it answered; the answer's frames follow on the bus."""
         visitor = _visitor(context, request)
-        watchers = Watchers(self._bus, context.account)
-        async with self._db.transaction(context.account) as tx:
-            asked = await self._ask(tx, context.account, request, visitor, watchers)
+        account = context.account
+        watchers = Watchers(self._bus, account)
+        with self._runner.place(account) as owner:
+            async with self._db.transaction(account, pipelined=True) as tx:
+                asked = await self._ask(tx, account, request, visitor, watchers, owner)
+            await self._start(asked, owner)
         await watchers.send()
         if asked.sheet is not None:
             await asked.sheet.send_all()
-        elif not asked.reply.repeated:
-            self._runner.start(asked.reply.answer_id)
         return asked.reply
 
+    async def _start(self, asked: _Asked, owner: str | None) -> None:
+        """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""
+        if asked.stored is None or asked.chatbot is None or asked.talk is None:
+            return
+        answer = await answers.inserted(asked.stored)
+        if owner is not None and answer.status == "running":
+            self._runner.start(answer, scene(answer, asked.chatbot, asked.talk, asked.said))
+
     async def _ask(
-        self, tx: Tx, account: str, request: Ask, visitor: str | None, watchers: Watchers
+        self,
+        tx: Tx,
+        account: str,
+        request: Ask,
+        visitor: str | None,
+        watchers: Watchers,
+        owner: str | None,
     ) -> _Asked:
         chatbot = await chatbots.get(tx, account, request.chatbot_id)
         if chatbot is None:
@@ -71,6 +93,7 @@ class Asking:
                 return _Asked(_reply(*before, repeated=True))
         talk = await self._conversation(tx, account, chatbot, request, visitor, watchers)
         conversation = talk.public
+        earlier = await _earlier(tx, account, request)
         await chatbots.seen(tx, account, chatbot.id, conversation.visitor_id)
         message = await conversations.add_message(
             tx,
@@ -88,7 +111,8 @@ class Asking:
         await watchers.message(tx, message)
         await self._outbox.add(tx, _new_message(account, conversation, message.id, request.message))
         answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
-        await answers.insert(
+        reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
+        stored = await answers.insert(
             tx,
             account,
             id=str(answer),
@@ -98,10 +122,12 @@ class Asking:
             message=new_id("msg"),
             language=request.language or conversation.language,
             traceparent=traceparent(),
+            owner=owner,
         )
-        reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
         sheet = await self._without_bot(tx, account, chatbot, talk, request, reply, watchers)
-        return _Asked(reply, sheet)
+        if sheet is not None:
+            return _Asked(reply, sheet)
+        return _Asked(reply, None, stored, chatbot, talk, [*earlier, message])
 
     async def _conversation(
         self,
@@ -114,7 +140,7 @@ class Asking:
     ) -> ConversationRow:
         """The visitor's own conversation, opened again if it was resolved, or a new one."""
         if request.conversation_id is None:
-            return await self._start(tx, account, chatbot, request, visitor)
+            return await self._begin(tx, account, chatbot, request, visitor)
         talk = await conversations.get(tx, account, request.conversation_id, lock=True)
         if talk is None or talk.public.chatbot_id != chatbot.id:
             raise NoConversation
@@ -129,7 +155,7 @@ class Asking:
             return msgspec.structs.replace(talk, public=reopened, human=False)
         return talk
 
-    async def _start(
+    async def _begin(
         self, tx: Tx, account: str, chatbot: Chatbot, request: Ask, visitor: str | None
     ) -> ConversationRow:
         talk = await conversations.insert(
@@ -169,7 +195,7 @@ class Asking:
             text = "" if told else _waiting(chatbot, language, now)
         elif chatbot.handoff.enabled and _wants_person(talk, request.message):
             recent = await conversations.recent_messages(
-                tx, account, talk.public.id, "msg_\uffff", escalation.SUMMARY_MESSAGES
+                tx, account, talk.public.id, LAST, escalation.SUMMARY_MESSAGES
             )
             handed = await escalation.escalate(
                 tx,
@@ -262,6 +288,13 @@ def _new_message(account: str, conversation: Conversation, message: str, text: s
         visitor_id=conversation.visitor_id,
     )
     return events.make(data, account=account, chatbot=conversation.chatbot_id, key=conversation.id)
+
+
+async def _earlier(tx: Tx, account: str, request: Ask) -> list[Message]:
+    """What was said before, where anything was."""
+    if request.conversation_id is None:
+        return []
+    return await conversations.recent_messages(tx, account, request.conversation_id, LAST, HISTORY)
 
 
 async def _one_at_a_time(tx: Tx, account: str, client_message_id: str) -> None:

@@ -19,10 +19,9 @@ from services.chat.live import Watchers
 from services.chat.sheet import Sheet
 from services.chat.store import analytics, answers, chatbots, conversations
 from services.chat.store.answers import AnswerRow, Finish
-from services.chat.store.conversations import ConversationRow, NewMessage
+from services.chat.store.conversations import LAST, ConversationRow, NewMessage
 
 MISSES_TO_ESCALATE = 2  # questions in a row that the knowledge did not answer
-LAST = "msg_\uffff"  # after every message's id
 
 
 class LostLease(Exception):
@@ -35,7 +34,6 @@ class _Unit(msgspec.Struct, frozen=True):
     tx: Tx
     answer: AnswerRow
     talk: ConversationRow
-    chatbot: Chatbot
     watchers: Watchers
 
     @property
@@ -44,6 +42,12 @@ class _Unit(msgspec.Struct, frozen=True):
 
     async def change(self, **columns: object) -> None:
         await conversations.change(self.tx, self.account, self.talk.public.id, **columns)
+
+    async def chatbot(self) -> Chatbot:
+        found = await chatbots.get(self.tx, self.account, self.answer.chatbot_id)
+        if found is None:
+            raise LostLease
+        return found
 
 
 class Ends:
@@ -89,14 +93,12 @@ class Ends:
         """Raises `LostLease` when it is not ours to end, or nothing is left to end it in."""
         account = answer.account_id
         watchers = Watchers(self._bus, account)
-        async with self._db.transaction(account) as tx:
-            talk = await conversations.get(tx, account, answer.conversation_id, lock=True)
-            chatbot = await chatbots.get(tx, account, answer.chatbot_id)
-            if talk is None or chatbot is None:
+        await sheet.flush()
+        async with self._db.transaction(account, pipelined=True) as tx:
+            talk = await conversations.hold_for(tx, account, answer.id, owner)
+            if talk is None:
                 raise LostLease
-            if not await answers.hold(tx, account, answer.id, owner):
-                raise LostLease
-            yield _Unit(tx, answer, talk, chatbot, watchers)
+            yield _Unit(tx, answer, talk, watchers)
         await sheet.send_last()
         await watchers.send()
 
@@ -106,7 +108,8 @@ class Ends:
         """Pass the conversation on and say so, unless people have it already."""
         if unit.talk.public.status == "escalated":
             return ending
-        if not unit.chatbot.handoff.enabled:
+        handoff = (await unit.chatbot()).handoff
+        if not handoff.enabled:
             return await self._missed(unit, sheet, ending)
         recent = await conversations.recent_messages(
             unit.tx, unit.account, unit.talk.public.id, LAST, escalation.SUMMARY_MESSAGES
@@ -122,7 +125,7 @@ class Ends:
         )
         await unit.change(waiting_told=True)
         await unit.watchers.status(unit.tx, handed)
-        told = hours.notice(unit.chatbot.handoff, unit.answer.language, datetime.now(UTC))
+        told = hours.notice(handoff, unit.answer.language, datetime.now(UTC))
         await sheet.add_notice(told)
         return msgspec.structs.replace(ending, finish="escalated", sources=[])
 
@@ -136,7 +139,7 @@ class Ends:
             unit.tx,
             unit.account,
             id=new_id("note"),
-            chatbot=unit.chatbot.id,
+            chatbot=unit.answer.chatbot_id,
             conversation=unit.talk.public.id,
             question=question.text if question else "",
             language=unit.answer.language,
@@ -144,7 +147,7 @@ class Ends:
         misses = unit.talk.floor_misses + 1
         await unit.change(floor_misses=misses)
         ending = msgspec.structs.replace(ending, finish="no_answer", sources=[])
-        if misses < MISSES_TO_ESCALATE or not unit.chatbot.handoff.enabled:
+        if misses < MISSES_TO_ESCALATE or not (await unit.chatbot()).handoff.enabled:
             return ending
         return await self._escalated(unit, sheet, ending)
 
@@ -174,8 +177,7 @@ class Ends:
             output_tokens=spent.output_tokens,
             cost_usd=spent.cost_usd,
         )
-        if not await answers.finish(unit.tx, unit.account, answer.id, finish):
-            raise LostLease
+        await answers.finish(unit.tx, unit.account, answer.id, finish)
         metrics.ANSWERS.labels(status).inc()
         metrics.TOKENS.labels("input").inc(spent.input_tokens)
         metrics.TOKENS.labels("output").inc(spent.output_tokens)

@@ -18,7 +18,7 @@ class Watchers:
     def __init__(self, bus: Bus, account: str) -> None:
         self._bus = bus
         self._account = account
-        self._kept: list[LiveEvent] = []
+        self._kept: list[live.Added] = []
 
     async def message(self, tx: Tx, message: Message) -> None:
         await self._keep(tx, message.conversation_id, "message", message, internal=message.internal)
@@ -35,8 +35,8 @@ class Watchers:
 
     async def send(self) -> None:
         """Those who are not there now read them later: losing one here loses nothing."""
-        for event in self._kept:
-            await tell(self._bus, self._account, event)
+        for added in self._kept:
+            await tell(self._bus, self._account, await added.numbered())
         self._kept.clear()
 
 

@@ -90,9 +90,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         tasks={
             "outbox": outbox.relay(),
             "outbox-reconcile": outbox.reconcile(),
-            "answers-start": runner.starts(),
             "answers-sweep": runner.sweeps(),
             "answers-renew": runner.renewals(),
+            "answers-save": runner.saves(),
             "answers-stop": answers.listen(),
             "streams": streams.keep(bus, streams.EVENTS, streams.ANSWERS),
             "jobs": jobs.run(),

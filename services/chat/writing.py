@@ -3,13 +3,13 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Literal
 
 import msgspec
 
-from libs.common.calls import Chatbot
+from libs.common.calls import Chatbot, Message
 from libs.common.db import Database
 from libs.common.errors import Unavailable
 from libs.common.telemetry import log
@@ -29,7 +29,10 @@ PASSAGES = 6
 RETRIEVAL_TIMEOUT = 10.0  # seconds, tries included
 
 
-class _Scene(msgspec.Struct, frozen=True):
+_SIDES: dict[str, Literal["visitor", "bot", "person"]] = {"visitor": "visitor", "admin": "person"}
+
+
+class Scene(msgspec.Struct, frozen=True):
     """What an answer is written from."""
 
     answer: AnswerRow
@@ -37,6 +40,18 @@ class _Scene(msgspec.Struct, frozen=True):
     talk: ConversationRow
     text: str
     history: list[Turn]
+
+
+def scene(
+    answer: AnswerRow, chatbot: Chatbot, talk: ConversationRow, said: Sequence[Message]
+) -> Scene:
+    """``said`` is what was said up to the question, oldest first, itself included."""
+    history = [
+        Turn(_SIDES.get(message.sender, "bot"), message.text)
+        for message in said[:-1]
+        if message.text and message.status != "error"
+    ]
+    return Scene(answer, chatbot, talk, said[-1].text, history)
 
 
 class ConversationGone(Exception):
@@ -52,25 +67,25 @@ class Writer:
         self._model = model
         self._extractive = extractive
 
-    async def write(self, answer: AnswerRow, sheet: Sheet) -> AsyncGenerator[None, None]:
-        """Show the answer piece by piece; yields after each, so that it can be stopped.
+    async def write(self, answer: AnswerRow, sheet: Sheet, scene: Scene | None = None) -> None:
+        """Show the answer piece by piece, and in the sheet's ``ending`` how it went.
 
-        The sheet's ``ending`` says in the end how it went.
+        Without a scene it is read first. Raises `ConversationGone`, `AnswerFailed`.
         """
-        scene = await self._scene(answer)
+        scene = scene or await self._read(answer)
         async with aclosing(self._pieces(scene, sheet)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Ending):
                     sheet.ending = piece
                     continue
+                first = sheet.first_token_ms is None
                 await sheet.write(piece.text)
-                if len(sheet.frames) == 1:
-                    metrics.FIRST_TOKEN.observe((sheet.first_token_ms or 0) / 1000)
-                yield
+                if first and sheet.first_token_ms is not None:
+                    metrics.FIRST_TOKEN.observe(sheet.first_token_ms / 1000)
 
-    async def _scene(self, answer: AnswerRow) -> _Scene:
+    async def _read(self, answer: AnswerRow) -> Scene:
         account = answer.account_id
-        async with self._db.transaction(account) as tx:
+        async with self._db.transaction(account, pipelined=True) as tx:
             chatbot = await chatbots.get(tx, account, answer.chatbot_id)
             talk = await conversations.get(tx, account, answer.conversation_id)
             said = await conversations.up_to(
@@ -78,18 +93,9 @@ class Writer:
             )
         if chatbot is None or talk is None or not said or said[-1].id != answer.question_id:
             raise ConversationGone
-        sides: dict[str, Literal["visitor", "bot", "person"]] = {
-            "visitor": "visitor",
-            "admin": "person",
-        }
-        history = [
-            Turn(sides.get(m.sender, "bot"), m.text)
-            for m in said[:-1]
-            if m.text and m.status != "error"
-        ]
-        return _Scene(answer, chatbot, talk, said[-1].text, history)
+        return scene(answer, chatbot, talk, said)
 
-    async def _pieces(self, scene: _Scene, sheet: Sheet) -> AsyncGenerator[Delta | Ending, None]:
+    async def _pieces(self, scene: Scene, sheet: Sheet) -> AsyncGenerator[Delta | Ending, None]:
         language = scene.answer.language
         if scene.talk.public.status == "escalated":  # people took over while this one waited
             yield Ending(finish="escalated")
@@ -125,7 +131,7 @@ class Writer:
                     piece = Ending(finish="no_answer")
                 yield piece
 
-    async def _answerer(self, scene: _Scene) -> Answerer:
+    async def _answerer(self, scene: Scene) -> Answerer:
         """The model, unless there is none or its budget for today is spent."""
         if self._model is None:
             return self._extractive
@@ -139,7 +145,7 @@ class Writer:
                 return self._extractive
         return self._model
 
-    async def _find(self, scene: _Scene, query: str) -> Passages:
+    async def _find(self, scene: Scene, query: str) -> Passages:
         """Passages for a question; the store may be away for a moment."""
         earlier = [turn.text for turn in scene.history if turn.by == "visitor"]
         started = time.perf_counter()
@@ -168,7 +174,7 @@ class Writer:
             metrics.RETRIEVAL_SECONDS.labels(outcome).observe(time.perf_counter() - started)
 
 
-def _by_heart(scene: _Scene) -> str:
+def _by_heart(scene: Scene) -> str:
     """The answer to what is not a question; empty when it is one."""
     said, language = scene.text, scene.answer.language
     if smalltalk.is_greeting(said):
@@ -185,12 +191,12 @@ def _by_heart(scene: _Scene) -> str:
     return ""
 
 
-def _forbidden(scene: _Scene) -> bool:
+def _forbidden(scene: Scene) -> bool:
     topics = scene.chatbot.personality.forbidden_topics
     return any(words.mentions(scene.text, topic) for topic in topics)
 
 
-def _abstention(scene: _Scene) -> str:
+def _abstention(scene: Scene) -> str:
     """That it is not known, in the visitor's language, and the offer of a person."""
     language = scene.answer.language
     told = texts.text(texts.NO_ANSWER, language)

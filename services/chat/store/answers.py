@@ -4,11 +4,13 @@ An answer is claimed by a lease. The owner renews it while it works; whoever fin
 may claim it. All later writes name the owner, so that one who lost the lease writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 
 from libs.common.db import Tx
 
@@ -73,17 +75,45 @@ async def insert(
     message: str,
     language: str,
     traceparent: str = "",
-) -> None:
-    await tx.execute(
+    owner: str | None = None,
+) -> AsyncCursor[DictRow]:
+    """A new answer; `inserted` tells what became of it, once the results are there.
+
+    ``owner`` works on it from now on, unless an earlier one of the conversation (whose row the
+    caller holds) has not ended.
+    """
+    return await tx.execute(
         "insert into answers (id, account_id, chatbot_id, conversation_id, question_id, message_id,"
-        " language, traceparent, status) values (%s, %s, %s, %s, %s, %s, %s, %s, 'queued')",
-        (id, account, chatbot, conversation, question, message, language, traceparent),
+        " language, traceparent, status, owner, attempts, lease_until)"
+        " select %(id)s, %(account)s, %(chatbot)s, %(conversation)s, %(question)s, %(message)s,"
+        " %(language)s, %(traceparent)s, case when free then 'running' else 'queued' end,"
+        " case when free then %(owner)s end, free::int,"
+        " case when free then now() + %(lease)s::interval end"
+        " from (select %(owner)s::text is not null and not exists (select 1 from answers"
+        "  where conversation_id = %(conversation)s and finished_at is null) as free) state"
+        " returning *",
+        {
+            "id": id,
+            "account": account,
+            "chatbot": chatbot,
+            "conversation": conversation,
+            "question": question,
+            "message": message,
+            "language": language,
+            "traceparent": traceparent,
+            "owner": owner,
+            "lease": LEASE,
+        },
     )
 
 
-async def claim(
-    tx: Tx, owner: str, limit: int, *, only: str | None = None, busy: Sequence[str] = ()
-) -> list[AnswerRow]:
+async def inserted(cursor: AsyncCursor[DictRow]) -> AnswerRow:
+    row = await cursor.fetchone()
+    assert row is not None
+    return _answer(row)
+
+
+async def claim(tx: Tx, owner: str, limit: int, *, busy: Sequence[str] = ()) -> list[AnswerRow]:
     """Take answers that nobody works on: queued ones, and those whose owner fell silent.
 
     In one conversation the earliest alone: questions are answered in order. Across accounts,
@@ -94,11 +124,11 @@ async def claim(
         " lease_until = now() + %(lease)s::interval where id in ("
         "  select a.id from answers a where a.finished_at is null"
         "  and (a.lease_until is null or a.lease_until < now())"
-        "  and (%(only)s::text is null or a.id = %(only)s) and a.account_id <> all(%(busy)s)"
+        "  and a.account_id <> all(%(busy)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
         "  order by a.seq limit %(limit)s for update skip locked) returning *",
-        {"owner": owner, "lease": LEASE, "limit": limit, "only": only, "busy": list(busy)},
+        {"owner": owner, "lease": LEASE, "limit": limit, "busy": list(busy)},
     )
     return [_answer(row) for row in await cursor.fetchall()]
 
@@ -123,32 +153,21 @@ async def release(tx: Tx, owner: str, ids: list[str]) -> None:
     )
 
 
-async def hold(tx: Tx, account: str, id: str, owner: str) -> bool:
-    """Lock an answer to end it. False when it ended already, or is another's."""
-    cursor = await tx.execute(
-        "select 1 as one from answers where account_id = %s and id = %s and owner = %s"
-        " and finished_at is null for update",
-        (account, id, owner),
+async def show(tx: Tx, owner: str, shown: Mapping[str, list[str]]) -> None:
+    """Keep what was shown so far of some answers."""
+    cursor = tx.cursor()
+    await cursor.executemany(
+        "update answers set frames = %s where id = %s and owner = %s and finished_at is null",
+        [(frames, id, owner) for id, frames in shown.items()],
     )
-    return await cursor.fetchone() is not None
 
 
-async def show(tx: Tx, account: str, owner: str, id: str, frames: list[str]) -> None:
-    """Keep what was shown so far."""
+async def finish(tx: Tx, account: str, id: str, end: Finish) -> None:
+    """Of an answer that the caller holds."""
     await tx.execute(
-        "update answers set frames = %s where account_id = %s and owner = %s and id = %s"
-        " and finished_at is null",
-        (frames, account, owner, id),
-    )
-
-
-async def finish(tx: Tx, account: str, id: str, end: Finish, *, owner: str | None = None) -> bool:
-    """Whether it was ours to finish."""
-    cursor = await tx.execute(
         "update answers set status = %s, frames = %s, first_token_ms = %s, input_tokens = %s,"
         " output_tokens = %s, cost_usd = %s, finished_at = now(), lease_until = null"
-        " where account_id = %s and id = %s and finished_at is null"
-        " and (%s::text is null or owner = %s)",
+        " where account_id = %s and id = %s and finished_at is null",
         (
             end.status,
             end.frames,
@@ -158,11 +177,8 @@ async def finish(tx: Tx, account: str, id: str, end: Finish, *, owner: str | Non
             end.cost_usd,
             account,
             id,
-            owner,
-            owner,
         ),
     )
-    return cursor.rowcount == 1
 
 
 async def get(tx: Tx, account: str, chatbot: str, id: str) -> AnswerRow | None:

@@ -1,5 +1,6 @@
 """Conversations and their messages."""
 
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import msgspec
@@ -20,6 +21,7 @@ from libs.common.calls import (
 from libs.common.db import Tx
 
 PREVIEW = 140  # characters
+LAST = "msg_\uffff"  # after every message's id
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
@@ -100,14 +102,43 @@ def _message(row: dict[str, Any]) -> Message:
 async def insert(
     tx: Tx, account: str, *, id: str, chatbot: str, visitor: str, language: str
 ) -> ConversationRow:
+    talk = Conversation(
+        id=id,
+        chatbot_id=chatbot,
+        visitor_id=visitor,
+        status="open",
+        language=language,
+        tags=[],
+        assignee_id=None,
+        escalation=None,
+        message_count=0,
+        last_message_at=None,
+        created_at=datetime.now(UTC),
+        answer_id=None,
+        preview="",
+    )
+    await tx.execute(
+        "insert into conversations (id, account_id, chatbot_id, visitor_id, language, created_at)"
+        " values (%s, %s, %s, %s, %s, %s)",
+        (id, account, chatbot, visitor, language, talk.created_at),
+    )
+    return ConversationRow(talk, human=False, waiting_told=False, floor_misses=0)
+
+
+async def hold_for(tx: Tx, account: str, answer: str, owner: str) -> ConversationRow | None:
+    """The conversation of an answer that is to end, both locked.
+
+    None when the answer ended already or is another's, or its chatbot is being deleted.
+    """
     cursor = await tx.execute(
-        "insert into conversations (id, account_id, chatbot_id, visitor_id, language)"
-        " values (%s, %s, %s, %s, %s) returning *",
-        (id, account, chatbot, visitor, language),
+        "select c.* from answers a join conversations c on c.id = a.conversation_id"
+        " join chatbots b on b.id = c.chatbot_id and b.status = 'active'"
+        " where a.account_id = %s and a.id = %s and a.owner = %s and a.finished_at is null"
+        " and c.account_id = a.account_id for update of c, a",
+        (account, answer, owner),
     )
     row = await cursor.fetchone()
-    assert row is not None
-    return _row(row)
+    return _row(row) if row else None
 
 
 async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ConversationRow | None:
@@ -183,10 +214,23 @@ async def change(tx: Tx, account: str, id: str, **columns: Any) -> None:
 
 
 async def add_message(tx: Tx, account: str, new: NewMessage) -> Message:
-    cursor = await tx.execute(
+    message = Message(
+        id=new.id,
+        conversation_id=new.conversation_id,
+        sender=new.sender,  # pyright: ignore[reportArgumentType]
+        text=new.text,
+        sources=new.sources,
+        feedback=None,
+        author=new.author,
+        created_at=datetime.now(UTC),
+        status=new.status,  # pyright: ignore[reportArgumentType]
+        internal=new.internal,
+        answer_id=new.answer_id,
+    )
+    await tx.execute(
         "insert into messages (id, account_id, conversation_id, chatbot_id, sender, text, sources,"
-        " status, internal, author, author_id, answer_id, client_message_id, metadata)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning *",
+        " status, internal, author, author_id, answer_id, client_message_id, metadata, created_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             new.id,
             account,
@@ -202,17 +246,16 @@ async def add_message(tx: Tx, account: str, new: NewMessage) -> Message:
             new.answer_id,
             new.client_message_id,
             Jsonb(new.metadata),
+            message.created_at,
         ),
     )
-    row = await cursor.fetchone()
-    assert row is not None
     if not new.internal:
         await tx.execute(
-            "update conversations set message_count = message_count + 1, last_message_at = now(),"
+            "update conversations set message_count = message_count + 1, last_message_at = %s,"
             " preview = %s where account_id = %s and id = %s",
-            (new.text[:PREVIEW], account, new.conversation_id),
+            (message.created_at, new.text[:PREVIEW], account, new.conversation_id),
         )
-    return _message(row)
+    return message
 
 
 async def hold(tx: Tx, name: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from libs.common.calls import Job, LiveEvent
@@ -19,24 +21,35 @@ class DueJob(msgspec.Struct, frozen=True):
     conversations: list[str]
 
 
+class Added(msgspec.Struct, frozen=True):
+    """An event that was stored; its number is there once the results are."""
+
+    event: LiveEvent
+    cursor: AsyncCursor[DictRow]
+
+    async def numbered(self) -> LiveEvent:
+        row = await self.cursor.fetchone()
+        assert row is not None
+        return msgspec.structs.replace(self.event, seq=row["seq"])
+
+
 async def add(
     tx: Tx, account: str, conversation: str, event: str, data: object, *, internal: bool
-) -> LiveEvent:
+) -> Added:
     content = msgspec.to_builtins(data)
     cursor = await tx.execute(
         "insert into live_events (account_id, conversation_id, event, internal, data)"
         " values (%s, %s, %s, %s, %s) returning seq",
         (account, conversation, event, internal, Jsonb(content)),
     )
-    row = await cursor.fetchone()
-    assert row is not None
-    return LiveEvent(
-        seq=row["seq"],
+    live_event = LiveEvent(
+        seq=0,
         event=event,  # pyright: ignore[reportArgumentType]
         conversation_id=conversation,
         internal=internal,
         data=content,
     )
+    return Added(live_event, cursor)
 
 
 async def after(
