@@ -26,6 +26,7 @@ KEEPALIVE_TIMEOUT = 75.0  # seconds between two requests
 CROWDED = 0.8  # of all connections: from then on idle ones are closed ...
 IDLE_IN_A_CROWD = 5.0  # ... after so many seconds
 SWEEP_EVERY = 1.0  # seconds between two looks at all connections
+FINISH_EVERY = 0.1  # seconds between two looks while draining
 LINGER = 2.0  # seconds to read on after a refusal, so that the client gets to see it
 MAX_LINE = 8_190  # bytes of the request line and of a header
 OTHER_FILES = 512  # descriptors for everything but connections
@@ -76,6 +77,10 @@ class Protocol(RequestHandler):
         super().connection_lost(exc)
         for task in list(self._watched):
             task.cancel()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._socket is not None and not self._is_idle
 
     @property
     def _is_idle(self) -> bool:
@@ -147,6 +152,13 @@ class Server(web.Server):
     @property
     def count(self) -> int:
         return len(self._connections)
+
+    async def finish(self, within: float) -> None:
+        """Wait until no request is under way: an upload takes as long as its client's line."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while loop.time() < until and any(c.is_busy for c in self.connections):  # type: ignore[attr-defined]
+            await asyncio.sleep(FINISH_EVERY)
 
     async def sweep(self) -> None:
         """Look after the connections, until cancelled."""

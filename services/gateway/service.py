@@ -1,6 +1,7 @@
 """What the gateway is made of."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -113,7 +114,7 @@ async def serve(gateway: Gateway, stack: AsyncExitStack) -> Service:
     await gateway.bus.serve(ACCOUNT_OWNERS, _owners(gateway.db))
     server, runner = await _listen(gateway, stack)
     service.tasks["connections"] = server.sweep()
-    service.drain = _drain(gateway, runner)
+    service.drain = _drain(gateway, server, runner)
     return service
 
 
@@ -157,15 +158,20 @@ async def _listen(gateway: Gateway, stack: AsyncExitStack) -> tuple[Server, web.
     return server, runner
 
 
-def _drain(gateway: Gateway, runner: web.ServerRunner) -> Callable[[float], Awaitable[None]]:
+def _drain(
+    gateway: Gateway, server: Server, runner: web.ServerRunner
+) -> Callable[[float], Awaitable[None]]:
     async def drain(grace: float) -> None:
         """Refuse new streams and let the open ones finish; those left end resumable.
 
-        Connections are taken until then, so that who comes too late hears where to go.
+        Connections are taken until then, so that who comes too late hears where to go. Other
+        requests have the rest of the same time to end.
         """
+        until = time.monotonic() + grace * 0.8
         await gateway.streams.drain(grace * 0.8)
         for site in list(runner.sites):
             await site.stop()
+        await server.finish(max(until - time.monotonic(), 0.0))
         await gateway.mail.drain(grace * 0.1)
 
     return drain

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -354,6 +355,29 @@ async def test_a_service_that_is_away_is_a_503_with_a_time_to_come_back(
     reply = await world.api.get("/api/chatbots")
     is_error(reply, 503, "unavailable")
     assert int(reply.headers["Retry-After"]) >= 1
+
+
+async def test_a_drain_waits_for_a_request_that_is_still_being_sent(world: World) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        begun.set()  # the server has said to go on
+        yield b'{"name": '
+        await go_on.wait()
+        yield b"1}"
+
+    headers = {"Content-Type": "application/json"}
+    asking = asyncio.create_task(
+        world.api.post("/api/chatbots", data=slowly(), headers=headers, expect100=True)
+    )
+    await begun.wait()
+    assert world.service.drain is not None
+    draining = asyncio.create_task(world.service.drain(60))
+    await asyncio.sleep(0.5)
+    assert not draining.done()
+    go_on.set()
+    assert (await asking).status == 400
+    await draining
 
 
 async def test_draining_refuses_new_streams_with_a_hint(world: World) -> None:
