@@ -8,11 +8,13 @@ sees both and never none. Point ids are derived from item, generation and ordina
 step may be repeated after a crash.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import httpx
 import msgspec
 from qdrant_client import AsyncQdrantClient, models
@@ -24,14 +26,13 @@ from libs.retrieval import collection as schema
 from libs.retrieval.collection import DENSE, SPARSE, Collection, VectorSettings
 from libs.retrieval.embed import Vector
 from libs.retrieval.passages import StoredPassage, point_id
+from libs.retrieval.queries import Hit, Queries, Refused
 from libs.retrieval.scope import match, scope
 from libs.retrieval.terms import Terms
 
 WRITE_BATCH = 128  # points a request
 ALIAS_TTL = 5.0  # seconds that the live collection is remembered
 CANDIDATES = 50  # hits from each side
-
-Hit = models.ScoredPoint
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -74,10 +75,14 @@ class PointRef(msgspec.Struct, frozen=True):
 class VectorStore:
     """Reads and writes of one alias' collections. Raises `VectorStoreAway`."""
 
-    def __init__(self, client: AsyncQdrantClient, settings: VectorSettings) -> None:
+    def __init__(
+        self, client: AsyncQdrantClient, queries: Queries, settings: VectorSettings
+    ) -> None:
         self._client = client
+        self._queries = queries
         self._settings = settings
         self._live: tuple[float, Collection] | None = None
+        self._looking = asyncio.Lock()  # one asks which collection is read, the others wait
 
     @classmethod
     @asynccontextmanager
@@ -90,7 +95,8 @@ class VectorStore:
             check_compatibility=False,
         )
         try:
-            yield cls(client, settings)
+            async with Queries.open(settings) as queries:
+                yield cls(client, queries, settings)
         finally:
             await client.close()
 
@@ -125,8 +131,17 @@ class VectorStore:
 
     async def live(self, *, fresh: bool = False) -> Collection | None:
         """The collection that searches read; None before there is one."""
-        if self._live and not fresh and time.monotonic() - self._live[0] < ALIAS_TTL:
+        if not fresh and (known := self._known()):
+            return known
+        async with self._looking:
+            return (not fresh and self._known()) or await self._look()
+
+    def _known(self) -> Collection | None:
+        if self._live and time.monotonic() - self._live[0] < ALIAS_TTL:
             return self._live[1]
+        return None
+
+    async def _look(self) -> Collection | None:
         with _away():
             aliases = (await self._client.get_aliases()).aliases
         for alias in aliases:
@@ -257,23 +272,17 @@ class VectorStore:
         limit: int = CANDIDATES,
     ) -> list["Found"]:
         """For each question (dense, words): the nearest live points of one chatbot, one trip."""
-        only = models.Filter(must=[*scope(account, chatbot), match("state", "live")])
-        waiting = models.Filter(
-            must=only.must, must_not=[models.HasVectorCondition(has_vector=DENSE)]
-        )
-        requests: list[models.QueryRequest] = []
+        only = _filter(models.Filter(must=[*scope(account, chatbot), match("state", "live")]))
+        waiting = {**only, "must_not": [{"has_vector": DENSE}]}
+        searches: list[dict[str, Any]] = []
         for dense, terms in queries:
-            vector = models.SparseVector(indices=terms.ids, values=terms.values)
-            requests.append(_request(vector, SPARSE, only, limit))
+            words = {"indices": terms.ids, "values": terms.values}
+            searches.append(_search(words, SPARSE, only, limit))
             if dense is not None:
-                requests.append(_request(dense.tolist(), DENSE, only, limit))
-                requests.append(_request(vector, SPARSE, waiting, limit, with_payload=False))
+                searches.append(_search(dense.tolist(), DENSE, only, limit))
+                searches.append(_search(words, SPARSE, waiting, limit, with_payload=False))
         with _away():
-            # The client's own method would copy every request deeply, as long as the search takes.
-            answers = await self._client.http.search_api.query_batch_points(
-                in_.name, query_request_batch=models.QueryRequestBatch(searches=requests)
-            )
-        lists = iter([answer.points for answer in answers.result or []])
+            lists = iter(await self._queries.batch(in_.name, searches))
         found: list[Found] = []
         for dense, _ in queries:
             sparse_hits = next(lists)
@@ -346,12 +355,23 @@ def _struct(point: NewPoint) -> models.PointStruct:
     )
 
 
-def _request(
-    query: Any, using: str, only: models.Filter, limit: int, *, with_payload: bool = True
-) -> models.QueryRequest:
-    return models.QueryRequest(
-        query=query, using=using, filter=only, limit=limit, with_payload=with_payload
-    )
+def _filter(only: models.Filter) -> dict[str, Any]:
+    return only.model_dump(mode="json", exclude_none=True)
+
+
+def _search(
+    query: Any, using: str, only: dict[str, Any], limit: int, *, with_payload: bool = True
+) -> dict[str, Any]:
+    return {
+        "query": query,
+        "using": using,
+        "filter": only,
+        "limit": limit,
+        "with_payload": with_payload,
+    }
+
+
+_AWAY = (ApiException, httpx.HTTPError, aiohttp.ClientError, Refused, OSError, TimeoutError)
 
 
 class _away:  # noqa: N801  (reads as what it does)
@@ -371,5 +391,7 @@ class _away:  # noqa: N801  (reads as what it does)
         self._timed.__exit__(kind, exc, trace)
         if isinstance(exc, UnexpectedResponse) and (exc.status_code or 500) < 500:
             log.warning("vectors_refused", status=exc.status_code, reason=exc.content[:300])
-        if isinstance(exc, ApiException | httpx.HTTPError | OSError | TimeoutError):
+        if isinstance(exc, Refused):
+            log.warning("vectors_refused", status=exc.status, reason=str(exc))
+        if isinstance(exc, _AWAY):
             raise VectorStoreAway from exc
