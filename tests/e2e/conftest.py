@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -16,8 +17,10 @@ from reportlab.pdfgen.canvas import Canvas
 
 from deploy.local.programs import Program, stop
 from deploy.local.servers import free_port, listening
+from deploy.local.stack import answers_ok
 from tests.conftest import ROOT, RunningStack
 from tests.e2e.client import Api, Receiver
+from tests.e2e.proxies import PROXIES, running
 
 FAQ = """<!doctype html><html lang="en"><head><title>Help: your account</title></head><body>
 <nav><a href="/">Home</a> <a href="/faq">FAQ</a></nav>
@@ -71,6 +74,44 @@ def slow_stack() -> Iterator[RunningStack]:
 @pytest.fixture
 async def slow_api(session: aiohttp.ClientSession, slow_stack: RunningStack) -> Api:
     return Api(session, slow_stack.base_url, slow_stack.api_key)
+
+
+@pytest.fixture(scope="session")
+def behind(
+    slow_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The base URL of the product behind each proxy."""
+    bases: dict[str, str] = {}
+    with ExitStack() as stack:
+        for name, configured in PROXIES.items():
+            folder = tmp_path_factory.mktemp(name)
+            folder.chmod(0o777)  # nginx's workers are somebody else
+            port = free_port()
+            argv = configured(folder, port, slow_stack.base_url)
+            log = folder / "out.log"
+            stack.enter_context(
+                running(Program(name, argv, log, ready=lambda port=port: listening(port)))
+            )
+            bases[name] = f"http://127.0.0.1:{port}"
+        yield bases
+
+
+@pytest.fixture(scope="session")
+def replica(slow_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A second gateway beside the first, told the same but where to listen."""
+    raw = Path(f"/proc/{slow_stack.pids()['gateway']}/environ").read_bytes()
+    told = dict(part.split("=", 1) for part in raw.decode().split("\0") if "=" in part)
+    port, health = free_port(), free_port()
+    program = Program(
+        "gateway",
+        [sys.executable, "-m", "services.gateway"],
+        tmp_path_factory.mktemp("replica") / "gateway.log",
+        ready=lambda: answers_ok(f"http://127.0.0.1:{health}/readyz"),
+        env={**told, "CHATTERY_PORT": str(port), "CHATTERY_HEALTH_PORT": str(health)},
+        cwd=Path(told["PYTHONPATH"]),
+    )
+    with running(program):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

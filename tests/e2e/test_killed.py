@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.e2e.client import Answer, Api, Receiver
+from tests.e2e.client import Api, Receiver
 
 SERVERS = ("nats", "redis", "postgres", "vectors")
 SERVICES = ("gateway", "chat", "ingest", "webhooks", "ratelimit")
@@ -63,66 +63,6 @@ async def test_ingest_killed_while_it_works_loses_no_item(api: Api, stack) -> No
             {"chatbotId": bot, "query": f"code of room {number}", "limit": 10},
         )
         assert any(f"K{number}7" in p["text"] for p in found.body["data"])
-
-
-async def test_chat_killed_in_an_answer_ends_it_within_seconds(slow_api: Api, slow_stack) -> None:
-    bot = await slow_api.chatbot()
-    await slow_api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street.")
-    answer = Answer()
-
-    async def killer() -> None:
-        while len(answer.frames) < 3:
-            await asyncio.sleep(0.01)
-        await kill(slow_stack, "chat")
-
-    killing = asyncio.create_task(killer())
-    async for line in slow_api.lines(bot, "Please tell me where the office is", answer):
-        answer.feed(line)
-    await killing
-
-    assert answer.done
-    assert answer.last["finishReason"] in ("complete", "error")
-    again = await slow_api.resume(bot, answer.headers["x-answer-id"])
-    assert again.frames == answer.frames
-    after = await slow_api.ask(bot, "And now?", conversationId=answer.conversation, visitorId=None)
-    assert after.status in (200, 400, 404)
-
-
-async def test_a_conversation_goes_on_after_chat_was_killed(slow_api: Api, slow_stack) -> None:
-    bot = await slow_api.chatbot()
-    await slow_api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street.")
-    first = asyncio.create_task(slow_api.ask(bot, "Where is the office?", visitorId="vis_k"))
-    await asyncio.sleep(0.3)
-    await kill(slow_stack, "chat")
-    cut = await first
-    assert cut.done
-
-    answer = await slow_api.ask(
-        bot, "Where is the office, please?", visitorId="vis_k", conversationId=cut.conversation
-    )
-    assert answer.last["finishReason"] == "complete"
-
-
-async def test_gateway_killed_in_an_answer_leaves_it_to_be_resumed(
-    slow_api: Api, slow_stack
-) -> None:
-    bot = await slow_api.chatbot()
-    await slow_api.knows(bot, "Where is the office?", "The office is at 12 Harbour Street.")
-    answer = Answer()
-    with pytest.raises(Exception):  # noqa: B017  # the connection breaks, in one of many ways
-        async for line in slow_api.lines(bot, "Where is the office?", answer):
-            answer.feed(line)
-            if len(answer.frames) == 2:
-                await kill(slow_stack, "gateway")
-        assert answer.done, "it broke"
-    await ready(slow_api)
-
-    rest = await slow_api.resume(bot, answer.headers["x-answer-id"], after=len(answer.ids))
-
-    assert rest.done
-    assert rest.last["finishReason"] == "complete"
-    whole = await slow_api.resume(bot, answer.headers["x-answer-id"])
-    assert whole.frames == answer.frames + rest.frames
 
 
 async def test_webhooks_killed_in_a_delivery_delivers_it_again(
