@@ -1,8 +1,9 @@
-"""Passages about nothing in particular, in many languages: what a question is near to anyway.
+"""Texts about nothing in particular, in many languages: what anything is near to anyway.
 
 A cosine says little by itself (unrelated texts of e5 are at .74 to .82). How far the best
-passage stands above these, which answer nobody's question, says much more, whatever the
-language and the embedder.
+passage stands above these passages, which answer nobody's question, says much more, whatever
+the language and the embedder. From them and the questions the packaged embedder's centre is
+learned (`embed.centre`).
 """
 
 TEXTS: tuple[str, ...] = (
@@ -66,4 +67,71 @@ TEXTS: tuple[str, ...] = (
     "이 도시는 16세기에 세워졌으며 오늘날 약 20만 명이 살고 있습니다.",
     "โดยปกติคำสั่งซื้อจะจัดส่งภายในสองวันทำการ",
     "เมืองนี้ก่อตั้งขึ้นในศตวรรษที่ 16 และปัจจุบันมีประชากรราวสองแสนคน",
+)
+
+QUESTIONS: tuple[str, ...] = (
+    "When was the bridge opened?",
+    "How do I change the language?",
+    "Who wrote the book?",
+    "What does it cost?",
+    "How many people live there?",
+    "Why is my screen black?",
+    "Which team won the match?",
+    "opening hours on Sunday",
+    "What is the name of the river that flows through the town?",
+    "Can I bring my children?",
+    "What happens when water is heated?",
+    "error while installing",
+    "In which year did the war end?",
+    "Do you have this in blue?",
+    "¿Cuándo se abrió el puente?",
+    "¿Cómo cambio el idioma?",
+    "¿Cuántos habitantes tiene la ciudad?",
+    "¿Qué equipo ganó el partido?",
+    "Wann wurde die Brücke eröffnet?",
+    "Wie ändere ich die Sprache?",
+    "Wie viele Einwohner hat die Stadt?",
+    "Welche Mannschaft gewann das Spiel?",
+    "Quand le pont a-t-il été ouvert ?",
+    "Comment changer la langue ?",
+    "Combien d'habitants compte la ville ?",
+    "Quando foi aberta a ponte?",
+    "Como mudo o idioma?",
+    "Quando è stato aperto il ponte?",
+    "Come cambio la lingua?",
+    "Wanneer werd de brug geopend?",
+    "Hoe wijzig ik de taal?",
+    "Kiedy otwarto most?",
+    "Jak zmienić język?",
+    "Köprü ne zaman açıldı?",
+    "Dili nasıl değiştiririm?",
+    "Când a fost deschis podul?",
+    "Cum schimb limba?",
+    "När öppnades bron?",
+    "Hur byter jag språk?",
+    "Cây cầu được khánh thành khi nào?",
+    "Làm sao để đổi ngôn ngữ?",
+    "Kapan jembatan itu dibuka?",
+    "Bagaimana cara mengganti bahasa?",
+    "Когда открыли мост?",
+    "Как изменить язык?",
+    "Сколько жителей в городе?",
+    "Πότε άνοιξε η γέφυρα;",
+    "Πώς αλλάζω τη γλώσσα;",
+    "متى افتتح الجسر؟",
+    "كيف أغير اللغة؟",
+    "كم عدد سكان المدينة؟",
+    "पुल कब खोला गया?",
+    "मैं भाषा कैसे बदलूँ?",
+    "शहर की जनसंख्या कितनी है?",
+    "这座桥是什么时候开通的?",
+    "怎么更改语言?",
+    "城市有多少居民?",
+    "橋はいつ開通しましたか?",
+    "言語を変更するには?",
+    "다리는 언제 개통되었나요?",
+    "언어를 어떻게 바꾸나요?",
+    "สะพานเปิดเมื่อไร",
+    "เปลี่ยนภาษาอย่างไร",
+    "เมืองนี้มีประชากรเท่าไร",
 )

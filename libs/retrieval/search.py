@@ -125,7 +125,7 @@ class Retriever:
         packaged = known is not None and known.packaged
         if ranked and str(ranked[0][1].id) in unembedded:  # judged by its words, all there is
             dense, near = [], None
-        evidence = Evidence(query, hint, ranked, dense, near, packaged)
+        evidence = Evidence(query, hint, ranked, dense, sparse, near, packaged)
         return _Try(query, ranked, self._floor.judge(evidence))
 
     async def _reranked(self, best: "_Try") -> Ranked:

