@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench k8s-check k8s-dev-secrets k8s-generate lock clean
+.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate lock clean
 
 help: ## Print every target with its one line
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ fmt: .venv/dev.stamp ## Format the code and sort imports
 
 bench: .venv/dev.stamp ## Measure, beside floors and peers (ARGS="webhooks" narrows)
 	@exec $(PY) -m bench $(ARGS)
+
+eval: .venv/dev.stamp ## Measure retrieval through the real stack (ARGS="--all --data DIR ..."; own sets else)
+	@exec $(PY) -m bench.eval $(ARGS)
 
 k8s-check: .venv/dev.stamp ## Render every overlay; schemas, linters, checkov, policies
 	@deploy/k8s/check.sh

@@ -103,7 +103,8 @@ class Asker:
         if known is None:
             raise RuntimeError("The embedder did not answer.")
         asked = [(known.vector, query_terms(question))]
-        return (await self._store.search(live, self._account, chatbot, asked))[0]
+        found = (await self._store.search(live, self._account, chatbot, asked))[0]
+        return found.dense, found.sparse
 
 
 async def evaluate(product: Product, asker: Asker, data: QuestionSet, progress: Progress) -> Result:

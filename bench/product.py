@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 
 from deploy.local.servers import ROOT
-from deploy.local.stack import Stack
 
 START_TIMEOUT = 180.0  # seconds
 STOP_TIMEOUT = 30.0  # seconds
@@ -27,7 +26,8 @@ class Product:
 
     def __init__(self, data: Path, session: aiohttp.ClientSession) -> None:
         self.dev: dict[str, Any] = json.loads((data / "dev.json").read_text())
-        self.vectors_url = Stack(data, 0, {}).vectors_url()
+        ports: dict[str, int] = json.loads((data / "ports.json").read_text())
+        self.vectors_url = f"http://127.0.0.1:{ports['vectors']}"
         self._session = session
 
     @property

@@ -57,6 +57,10 @@ class QuestionSet(msgspec.Struct, frozen=True):
 
 def read(folder: Path) -> QuestionSet:
     """Raises `FileNotFoundError` and `msgspec.ValidationError`."""
+    if not all((folder / name).is_file() for name in ("documents.jsonl", "questions.jsonl")):
+        raise FileNotFoundError(
+            f"{folder} holds no question set; documents.jsonl and questions.jsonl are expected."
+        )
     documents = _lines(folder / "documents.jsonl", Source)
     questions = _lines(folder / "questions.jsonl", Question)
     return QuestionSet(folder.resolve().name, documents, questions)

@@ -1,7 +1,8 @@
 """The question's side of embedding: the embedder that fits the collection being read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -15,6 +16,7 @@ from libs.retrieval.embed import EmbedderSettings, QueryEmbedder, Vector, open_e
 from libs.retrieval.floor import Background, Nearness
 
 EMBED_TIMEOUT = 4.0  # seconds; beyond that words alone must do
+REMEMBERED = 4096  # texts that were compared with a question; 1.5 KB each at 384 dimensions
 
 Vectors = NDArray[np.float32]
 
@@ -30,6 +32,25 @@ class Embedded(msgspec.Struct, frozen=True):
 class _Open(msgspec.Struct, frozen=True):
     queries: QueryEmbedder
     background: Background
+    texts: OrderedDict[str, Vector] = msgspec.field(default_factory=OrderedDict)
+
+    @property
+    def mean(self) -> Vector:
+        """What all texts have in common; about nothing where the vectors are centred already."""
+        return self.background.vectors.mean(axis=0)
+
+    async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of short texts, a row each; those seen lately are remembered."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self.texts]
+        if missing:
+            fresh = await self.queries.embedder.embed_passages(missing)
+            self.texts.update(zip(missing, fresh, strict=True))
+        for text in texts:
+            self.texts.move_to_end(text)
+        found = np.asarray([self.texts[text] for text in texts], np.float32)
+        while len(self.texts) > REMEMBERED:
+            self.texts.popitem(last=False)
+        return found
 
 
 class QueryEmbedders:
@@ -69,8 +90,24 @@ class QueryEmbedders:
         except (AppError, TimeoutError) as exc:
             log.warning("questions_not_embedded", model=collection.model, reason=str(exc))
             return None
-        vectors = np.asarray(found, np.float32) - opened.background.vectors.mean(axis=0)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        return _units(np.asarray(found, np.float32) - opened.mean)
+
+    async def relate(
+        self, collection: Collection, question: str, texts: Sequence[str]
+    ) -> list[float] | None:
+        """Cosines of texts to a question, without what all texts have in common."""
+        if not texts:
+            return []
+        try:
+            async with asyncio.timeout(EMBED_TIMEOUT):
+                opened = await self.get(collection)
+                asked = await opened.queries.embed(question)
+                found = await opened.passages(texts)
+        except (AppError, TimeoutError) as exc:
+            log.warning("texts_not_related", model=collection.model, reason=str(exc))
+            return None
+        rows = _units(np.vstack([asked, found]) - opened.mean)
+        return (rows[1:] @ rows[0]).tolist()
 
     async def get(self, collection: Collection) -> _Open:
         """Raises `EmbeddingFailed` or `EmbedderMisconfigured`."""
@@ -85,3 +122,7 @@ class QueryEmbedders:
                 background = await Background.of(embedder)
                 self._open[collection.model] = _Open(QueryEmbedder(embedder), background)
             return self._open[collection.model]
+
+
+def _units(vectors: Vectors) -> Vectors:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)

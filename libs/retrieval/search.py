@@ -77,6 +77,11 @@ class Retriever:
         live = await self.store.live()
         return await self._embedders.centred(live, texts) if live is not None else None
 
+    async def relate(self, question: str, texts: Sequence[str]) -> list[float] | None:
+        """How near texts are to a question by meaning, -1 to 1; None without embedder."""
+        live = await self.store.live()
+        return await self._embedders.relate(live, question, texts) if live is not None else None
+
     async def search(
         self,
         account: str,

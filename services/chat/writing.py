@@ -118,9 +118,11 @@ class Writer:
             chatbot=scene.chatbot,
             language=language,
             text=scene.text,
+            asked=found.query or scene.text,
             history=scene.history,
             passages=found.passages,
             search=lambda query: self._find(scene, query),
+            relate=self._retriever.relate,
             spent=sheet.spent,
         )
         answerer = await self._answerer(scene)

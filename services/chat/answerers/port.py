@@ -9,6 +9,8 @@ from libs.common.calls import Chatbot, Source
 from libs.retrieval.passages import Passage, Passages
 
 Search = Callable[[str], Awaitable[Passages]]
+# How near texts are to a question by meaning, from -1 to 1; None where that can't be told.
+Relate = Callable[[str, Sequence[str]], Awaitable[Sequence[float] | None]]
 
 
 class AnswerFailed(Exception):
@@ -35,14 +37,19 @@ class Spent(msgspec.Struct):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be answered, and from what. ``passages`` passed the relevance floor."""
+    """What is to be answered, and from what. ``passages`` passed the relevance floor.
+
+    ``asked`` is the text that found them: a follow-up is completed by the question before it.
+    """
 
     chatbot: Chatbot
     language: str
     text: str
+    asked: str
     history: Sequence[Turn]
     passages: Sequence[Passage]
     search: Search
+    relate: Relate
     spent: Spent = msgspec.field(default_factory=Spent)  # kept up to date by the answerer
 
 

@@ -1,5 +1,6 @@
 """What extraction yields, and why it may not."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,13 @@ class Block(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     text: str
     level: int = 0
     page: int | None = None
+
+
+def table_row(cells: Iterable[str]) -> str:
+    """A row as a line, ``a | b``; what is padded to the width of its table, as a caption, alone."""
+    row = list(cells)
+    told = [cell for cell in row if cell]
+    return " | ".join(row) if len(told) > 1 else "".join(told)
 
 
 class Extracted(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,6 +7,7 @@ is missing the main part is read as it stands.
 
 import re
 from collections.abc import Iterator
+from itertools import count, repeat
 from typing import Any
 from urllib.parse import urljoin
 
@@ -14,7 +15,7 @@ import trafilatura
 from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 from trafilatura.settings import use_config
 
-from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed
+from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed, table_row
 from services.ingest.extract.charset import decode
 
 ENOUGH_OF_MAIN = 0.7  # part of the text under <main> that the result must have
@@ -156,13 +157,13 @@ def _tei(parent: Any) -> Iterator[Block]:
 
 
 def _tei_table(node: Any) -> Iterator[Block]:
-    rows = (" | ".join(_flat(cell) for cell in row.iter("cell")) for row in node.iter("row"))
-    if text := "\n".join(row for row in rows if row.strip(" |")):
+    rows = (table_row(_flat(cell) for cell in row.iter("cell")) for row in node.iter("row"))
+    if text := "\n".join(row for row in rows if row):
         yield Block("table", text)
 
 
 def _tei_list(node: Any) -> Iterator[Block]:
-    term = ""
+    term, mark = "", _marks(ordered=node.get("rend") == "ol")
     for item in node.iter("item"):
         text = _flat(item)
         if not text:
@@ -170,8 +171,13 @@ def _tei_list(node: Any) -> Iterator[Block]:
         if str(item.get("rend", "")).startswith("dt"):
             term = text
         else:
-            yield Block("list", f"- {term}: {text}" if term else f"- {text}")
+            yield Block("list", f"{next(mark)} {term}: {text}" if term else f"{next(mark)} {text}")
             term = ""
+
+
+def _marks(*, ordered: bool) -> Iterator[str]:
+    """What stands before items: that of steps tells that they belong together."""
+    return (f"{number}." for number in count(1)) if ordered else repeat("-")
 
 
 def _flat(node: Any) -> str:
@@ -229,20 +235,19 @@ def _block(node: Any, tag: str) -> Iterator[Block]:
 
 def _rows(table: Any) -> Iterator[str]:
     for row in table.iter("tr"):
-        cells = [_inline(cell) for cell in row if cell.tag in ("td", "th")]
-        if any(cells):
-            yield " | ".join(cells)
+        if line := table_row(_inline(cell) for cell in row if cell.tag in ("td", "th")):
+            yield line
 
 
 def _items(node: Any) -> Iterator[Block]:
-    term = ""
+    term, mark = "", _marks(ordered=node.tag == "ol")
     for item in node:
         if item.tag == "dt":
             term = _inline(item)
         elif item.tag in ("li", "dd") and _nests(item):
             yield from _read(item)
         elif item.tag in ("li", "dd") and (text := _inline(item)):
-            yield Block("list", f"- {term}: {text}" if term else f"- {text}")
+            yield Block("list", f"{next(mark)} {term}: {text}" if term else f"{next(mark)} {text}")
             term = ""
         elif item.tag == "div":
             yield from _items(item)

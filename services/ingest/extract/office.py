@@ -12,7 +12,13 @@ from typing import Any, BinaryIO
 
 from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 
-from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed, Limits
+from services.ingest.extract.blocks import (
+    Block,
+    Extracted,
+    ExtractionFailed,
+    Limits,
+    table_row,
+)
 
 CHUNK = 1 << 20  # bytes read at once while an archive is checked
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -132,10 +138,10 @@ def table_text(markup: str | None) -> str:
         return ""
     rows = html.fragment_fromstring(markup).iter("tr")
     lines = (
-        " | ".join(" ".join(cell.text_content().split()) for cell in row.iterchildren("td", "th"))
+        table_row(" ".join(cell.text_content().split()) for cell in row.iterchildren("td", "th"))
         for row in rows
     )
-    return "\n".join(line for line in lines if line.strip(" |"))
+    return "\n".join(line for line in lines if line)
 
 
 def _quiet() -> None:

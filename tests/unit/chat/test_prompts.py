@@ -23,13 +23,17 @@ def question(text: str = "How?", history: list[Turn] | None = None, **more: obje
     async def nothing(_: str) -> Passages:
         return Passages(passages=[], answerable=False, confidence=0.0)
 
+    async def unrelated(_: str, __: object) -> None: ...
+
     return Question(
         chatbot=msgspec.structs.replace(BOT, **more),
         language="de",
         text=text,
+        asked=text,
         history=history or [],
         passages=[passage("The sky is blue.")],
         search=nothing,
+        relate=unrelated,
     )
 
 
