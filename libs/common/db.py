@@ -270,6 +270,10 @@ async def _run_files(connection: AsyncConnection[Any], schema: str, folder: Path
             await connection.execute(
                 sql.SQL("set local search_path to {}").format(sql.Identifier(schema))
             )
+            # Whoever waits for a table makes all wait that come after: better to be run again.
+            await connection.execute(
+                sql.SQL("set local lock_timeout to {}").format(sql.Literal(LOCK_TIMEOUT))
+            )
             await connection.execute(cast(LiteralString, path.read_text(encoding="utf-8")))
             await connection.execute(
                 sql.SQL("insert into {} (name) values (%s)").format(table), (path.name,)
