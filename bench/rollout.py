@@ -20,6 +20,8 @@ from tests.e2e.client import Api, Receiver
 from tests.rollout.cluster import SERVICES, Cluster
 from tests.rollout.load import FACT, QUESTION, Load, Site, lost, told
 
+# Start from another checkout of the code (the release before) and roll to this one.
+PREVIOUS = os.environ.get("CHATTERY_BENCH_PREVIOUS")
 VISITORS = int(os.environ.get("CHATTERY_BENCH_VISITORS", "100"))
 PAGES = 20
 DELAY = 0.1  # seconds before each word of an answer: about two seconds for the whole
@@ -33,7 +35,8 @@ async def measure(report: Report) -> None:
     model = Program("model", argv, folder / "model.log", lambda: listening(port), cwd=ROOT)
     process = model.start()
     url = f"http://127.0.0.1:{port}"
-    cluster = Cluster(folder, {"ANTHROPIC_API_KEY": "test", "ANTHROPIC_BASE_URL": url})
+    environ = {"ANTHROPIC_API_KEY": "test", "ANTHROPIC_BASE_URL": url}
+    cluster = Cluster(folder, environ, checkout=Path(PREVIOUS or ROOT))
     try:
         await cluster.start()
         await _rolled(report, cluster)
@@ -57,11 +60,16 @@ async def _rolled(report: Report, cluster: Cluster) -> None:
         await api.post("/api/webhooks", {"url": receiver.url, "chatbotId": bot})
         load = Load(session, cluster.base_url, cluster.api_key, bot, site.url)
         load.start(VISITORS)
+        cluster.checkout = ROOT
         started = time.monotonic()
         for service in SERVICES:
             for rolled in await cluster.roll(service):
-                report.say(f"  {rolled}")
+                report.say(
+                    f"  {service}: ready after {rolled.ready_after:.1f} s,"
+                    f" ended {rolled.ended_after:.1f} s after SIGTERM with {rolled.code}"
+                )
         seconds = time.monotonic() - started
+        held = {s: max(r.memory() for r in cluster.running[s]) / 2**20 for s in SERVICES}
         seen = await load.stop()
         missing = await lost(load, receiver, PAGES)
     for line in (seen.failed + missing)[:10]:
@@ -76,6 +84,7 @@ async def _rolled(report: Report, cluster: Cluster) -> None:
         ("failed requests", len(seen.failed), "", "0"),
         ("answers, items and events lost", len(missing), "", "0"),
     ]
+    rows += [(f"memory of {service} at most", held[service], "MiB", "") for service in SERVICES]
     for measure, value, unit, goal in rows:
         report.add(Row("rollout", measure, float(value), unit, goal=goal))
     assert not seen.failed, "requests failed"

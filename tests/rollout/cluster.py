@@ -21,6 +21,7 @@ import yaml
 from deploy.local.programs import Program, stop
 from deploy.local.servers import ROOT, free_port, listening
 from deploy.local.stack import Stack, answers_ok
+from deploy.rootfs import Image
 
 SERVICES = ("ratelimit", "webhooks", "ingest", "chat", "gateway")
 SLOTS = 8  # gateways that HAProxy knows a place for
@@ -58,9 +59,11 @@ class Replica:
     process: "subprocess.Popen[bytes]"
     slot: int = -1  # of a gateway, at the balancer
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+    def memory(self) -> int:
+        """The most bytes it has held so far, with the programs it has started."""
+        mine = [Path(f"/proc/{self.process.pid}/status")]
+        mine += [Path(f"/proc/{pid}/status") for pid in _children(self.process.pid)]
+        return sum(_peak(path) for path in mine)
 
 
 @dataclass
@@ -78,6 +81,8 @@ class Cluster:
     folder: Path
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     replicas: int = 2
+    images: Mapping[str, Image] = field(default_factory=dict[str, Image])  # or from the checkout
+    checkout: Path = ROOT  # what is started from now on; schemas are always this one's
 
     def __post_init__(self) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
@@ -142,10 +147,13 @@ class Cluster:
             slot, self.used = self.used, self.used + 1
             env["CHATTERY_PORT"] = str(self.slots[slot])
         base = next(p for p in self.stack.services() if p.name == service)
+        argv, cwd = base.argv, self.checkout
+        env["PYTHONPATH"] = str(self.checkout)
+        if (image := self.images.get(service)) is not None:
+            env = {**image.environment(), **env, **_own(image)}
+            argv, cwd = image.argv(), image.path(".")
         url = f"http://127.0.0.1:{health}/readyz{READY.get(service, '')}"
-        program = Program(
-            service, base.argv, base.log, ready=lambda: answers_ok(url), env=env, cwd=ROOT
-        )
+        program = Program(service, argv, base.log, ready=lambda: answers_ok(url), env=env, cwd=cwd)
         process = program.start()
         replica = Replica(service, program, process, slot)
         try:
@@ -213,6 +221,23 @@ class Cluster:
             admin.sendall(f"{command}\n".encode())
             said = admin.recv(4096).decode().strip()
         assert not said, f"haproxy: {said}"
+
+
+def _children(pid: int) -> list[str]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return found.read_text().split() if found.exists() else []
+
+
+def _peak(status: Path) -> int:
+    for line in status.read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _own(image: Image) -> dict[str, str]:
+    """What only the image may say: nothing of this checkout is found."""
+    return {name: image.environment()[name] for name in ("PATH", "PYTHONPATH")}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The product as a cluster runs it: traced from end to end, and replaced under load.
+"""The product as a cluster runs it, from its images: traced from end to end, replaced under load.
 
 `make bench ARGS=rollout` does the same with two replicas of everything and 100 conversations.
 """
@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from libs.common.testing.model import Model
 from tests.e2e.client import Api, Receiver
+from tests.rollout import images
 from tests.rollout.cluster import SERVICES, Cluster, NotReady
 from tests.rollout.load import FACT, QUESTION, Load, Site, lost, told
 from tests.rollout.otlp import Otlp
@@ -48,6 +49,7 @@ async def cluster(otlp: Otlp) -> AsyncIterator[Cluster]:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
             },
             replicas=1,
+            images=images.build(folder / "images"),
         )
         try:
             yield await made.start()
