@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-dev-secrets k8s-generate lock clean
+.PHONY: help run demo webhook-listen rotate-secrets test check fmt bench eval k8s-check k8s-release-check rootfs sbom k8s-dev-secrets k8s-generate lock clean
 
 help: ## Print every target with its one line
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,15 @@ eval: .venv/dev.stamp ## Measure retrieval through the real stack (ARGS="--all -
 
 k8s-check: .venv/dev.stamp ## Render every overlay; schemas, linters, checkov, policies
 	@deploy/k8s/check.sh
+
+k8s-release-check: .venv/dev.stamp ## Refuse overlays/production while a digest or a name is a placeholder
+	@$(PY) -m deploy.k8s.release
+
+rootfs: .venv/dev.stamp ## Build a service's image as a folder, without a container engine (SERVICE=chat)
+	@$(PY) -m deploy.rootfs $(SERVICE)
+
+sbom: .venv/dev.stamp ## Write what is in a service's image as CycloneDX (SERVICE=chat)
+	@$(PY) -m deploy.sbom $(SERVICE)
 
 k8s-generate: .venv/dev.stamp ## Write what the manifests take from the code (NATS users and permissions)
 	@$(PY) -m deploy.k8s.generate

@@ -6,14 +6,7 @@ cd "$(dirname "$0")/../.."
 out=artifacts/k8s
 mkdir -p "$out"
 bin=.venv/bin
-failed=""
-step() { # NAME COMMAND...
-    name=$1
-    shift
-    log=$(mktemp)
-    if "$@" >"$log" 2>&1; then echo "✓ $name"; else echo "✗ $name"; cat "$log"; failed="$failed $name,"; fi
-    rm -f "$log"
-}
+. deploy/local/steps.sh
 tools() {
     wanted=$(cat requirements/k8s.txt deploy/k8s/crds/package-lock.json | cksum)
     [ "$(cat .venv-k8s/stamp 2>/dev/null)" = "$wanted" ] && return
@@ -51,5 +44,5 @@ step "yamllint" $bin/yamllint --strict -c deploy/k8s/.yamllint.yaml deploy/k8s
 step "hadolint" $bin/hadolint deploy/Dockerfile
 for overlay in dev production; do step "checkov on $overlay" checkov "$overlay"; done
 step "alert rules" rules
-step "policies" $bin/python -m pytest -q -p no:cacheprovider tests/k8s/test_policies.py tests/k8s/test_agreement.py tests/k8s/test_observability.py
-[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
+step "policies, schemas and dashboards" $bin/python -m pytest -q -p no:cacheprovider tests/k8s/test_policies.py tests/k8s/test_agreement.py tests/k8s/test_observability.py tests/k8s/test_schemas.py
+finish

@@ -2,14 +2,7 @@
 # What keeps the house in order. Runs everything, then fails if anything failed.
 set -u
 cd "$(dirname "$0")/../.."
-failed=""
-step() { # NAME COMMAND...
-    name=$1
-    shift
-    out=$(mktemp)
-    if "$@" >"$out" 2>&1; then echo "✓ $name"; else echo "✗ $name"; cat "$out"; failed="$failed $name"; fi
-    rm -f "$out"
-}
+. deploy/local/steps.sh
 house() {
     # A registry's host or a path of somebody's machine in a committed file.
     ! git grep -nIE 'p[y]pi\.org|pythonh[o]sted|registry\.npm[j]s|deb\.deb[i]an\.org|/(r[o]ot|h[o]me)/[a-z]' -- . ':!*.lock.md'
@@ -21,4 +14,4 @@ step "types" .venv/bin/pyright
 step "types of libs/common, strictly" .venv/bin/pyright -p libs/common
 step "house rules" house
 [ -x deploy/local/check-js.sh ] && step "types of the pages" deploy/local/check-js.sh
-[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
+finish
