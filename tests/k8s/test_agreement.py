@@ -219,6 +219,19 @@ def test_the_streams_fit_into_what_jetstream_has() -> None:
     assert memory * 2 < dev["max_memory_store"]
 
 
+def test_postgres_has_a_connection_for_every_pod_there_may_be(production, settings) -> None:
+    most = {
+        scaler["spec"]["scaleTargetRef"]["name"]: scaler["spec"]["maxReplicaCount"]
+        for scaler in of(production, "ScaledObject")
+    }
+    pools = {s: settings[s].model_fields["db_pool"].default for s in generate.WITH_DATABASE}
+    wanted = sum(size * (most[service] + 1) for service, size in pools.items())  # 1: the surge
+    text = (K8S / "overlays/production/values/postgres.yaml").read_text()
+    cluster = next(r for r in yaml.safe_load_all(text) if r["kind"] == "Cluster")
+    allowed = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+    assert wanted + len(pools) + 10 <= allowed  # the migrations, and people
+
+
 # -- autoscaling -------------------------------------------------------------------------------
 
 
