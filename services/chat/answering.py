@@ -69,6 +69,7 @@ class Runner:
         self._stop: set[str] = set()
         self._lost: set[str] = set()
         self._wake = asyncio.Event()
+        self._queued_until = 0.0  # a question that came here may wait until then
         self._draining = False
 
     # -- starting ----------------------------------------------------------------------------
@@ -90,8 +91,10 @@ class Runner:
                 del self._promised[account]
 
     def start(self, answer: AnswerRow, scene: Scene) -> None:
-        """Begin what was stored as ours."""
-        if answer.id not in self._running:  # the sweep, if storing took longer than a lease
+        """Begin what was stored as ours; what was queued is looked for whenever one ends."""
+        if answer.owner != self._owner:
+            self._queued_until = time.monotonic() + LONGEST
+        elif answer.id not in self._running:  # the sweep, if storing took longer than a lease
             self._begin(answer, scene)
 
     async def sweeps(self) -> None:
@@ -148,7 +151,8 @@ class Runner:
         if not self._by_account[answer.account_id]:
             del self._by_account[answer.account_id]
         metrics.RUNNING.set(len(self._running))
-        self._wake.set()  # the next question of this conversation may wait
+        if time.monotonic() < self._queued_until:  # one of them may be next
+            self._wake.set()
 
     # -- holding -----------------------------------------------------------------------------
 

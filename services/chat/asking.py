@@ -58,19 +58,18 @@ class Asking:
         with self._runner.place(account) as owner:
             async with self._db.transaction(account, pipelined=True) as tx:
                 asked = await self._ask(tx, account, request, visitor, watchers, owner)
-            await self._start(asked, owner)
+            await self._start(asked)
         await watchers.send()
         if asked.sheet is not None:
             await asked.sheet.send_all()
         return asked.reply
 
-    async def _start(self, asked: _Asked, owner: str | None) -> None:
+    async def _start(self, asked: _Asked) -> None:
         """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""
         if asked.stored is None or asked.chatbot is None or asked.talk is None:
             return
         answer = await answers.inserted(asked.stored)
-        if owner is not None and answer.status == "running":
-            self._runner.start(answer, scene(answer, asked.chatbot, asked.talk, asked.said))
+        self._runner.start(answer, scene(answer, asked.chatbot, asked.talk, asked.said))
 
     async def _ask(
         self,

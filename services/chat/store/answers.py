@@ -32,6 +32,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
     finished: bool
     created_at: datetime
     traceparent: str = ""
+    owner: str | None = None
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ def _answer(row: dict[str, Any]) -> AnswerRow:
         row["finished_at"] is not None,
         row["created_at"],
         row["traceparent"],
+        row["owner"],
     )
 
 
