@@ -23,7 +23,7 @@ from libs.common.calls import (
     GetAnswer,
     StopAnswer,
 )
-from libs.common.calls.chat import FinishReason, Source
+from libs.common.calls.conversations import FinishReason, Source
 from libs.common.calls.shapes import Reply
 from libs.common.envelope import Context
 from libs.common.errors import AppError, BadRequest, NotFound

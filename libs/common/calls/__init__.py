@@ -5,6 +5,8 @@ together, and the reply struct is the HTTP body: the gateway translates by table
 """
 
 from libs.common.calls.chat import *  # noqa: F403
+from libs.common.calls.chatbots import *  # noqa: F403
+from libs.common.calls.conversations import *  # noqa: F403
 from libs.common.calls.gateway import *  # noqa: F403
 from libs.common.calls.knowledge import *  # noqa: F403
 from libs.common.calls.ratelimit import *  # noqa: F403
