@@ -151,8 +151,9 @@ async def _send(response: web.StreamResponse, event: str, **data: Any) -> None:
 def _quoting(body: dict[str, Any]) -> Script:
     """What a well-behaved model says: the first passage's words, cited."""
     content = body["messages"][-1]["content"]
-    text = content if isinstance(content, str) else json.dumps(content)
-    passage = re.search(r'<passage number="1"[^>]*>\n(.*?)\n</passage>', text, re.DOTALL)
+    if not isinstance(content, str):
+        content = "".join(block.get("text") or json.dumps(block) for block in content)
+    passage = re.search(r'<passage number="1"[^>]*>\n(.*?)\n</passage>', content, re.DOTALL)
     if passage is None:
         return Script("I could not find that.")
     words = re.sub(r"^Q: .*\nA: ", "", passage.group(1)).strip().rstrip(".")
