@@ -69,6 +69,7 @@ class Runner:
         self._stop: set[str] = set()
         self._lost: set[str] = set()
         self._wake = asyncio.Event()
+        self._keeping = asyncio.Lock()  # both write to many rows: side by side they might lock up
         self._queued_until = 0.0  # a question that came here may wait until then
         self._draining = False
 
@@ -164,7 +165,7 @@ class Runner:
             if not running:
                 continue
             try:
-                async with self._db.system() as tx:
+                async with self._keeping, self._db.system() as tx:
                     held = await answers.renew(tx, self._owner, running)
             except AppError as exc:
                 log.warning("leases_not_renewed", reason=exc.message)
@@ -187,7 +188,7 @@ class Runner:
             if not grown:
                 continue
             try:
-                async with self._db.system(pipelined=True) as tx:
+                async with self._keeping, self._db.system(pipelined=True) as tx:
                     await answers.show(tx, self._owner, grown)
             except AppError as exc:
                 log.warning("answers_not_saved", count=len(grown), reason=exc.message)

@@ -90,7 +90,7 @@ async def insert(
         " select %(id)s, %(account)s, %(chatbot)s, %(conversation)s, %(question)s, %(message)s,"
         " %(language)s, %(traceparent)s, case when free then 'running' else 'queued' end,"
         " case when free then %(owner)s end, free::int,"
-        " case when free then now() + %(lease)s::interval end"
+        " case when free then clock_timestamp() + %(lease)s::interval end"
         " from (select %(owner)s::text is not null and not exists (select 1 from answers"
         "  where conversation_id = %(conversation)s and finished_at is null) as free) state"
         " returning *",

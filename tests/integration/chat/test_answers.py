@@ -173,6 +173,22 @@ async def test_the_fallback_answers_when_the_first_model_is_overloaded(
     ]
 
 
+async def test_a_model_that_is_busy_is_asked_again_as_it_wishes(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    before = len(model.requests)
+    model.scripts.extend([Script(status=429, retry_after="0"), Script(status=529)])
+    model.say("Click the link [1].")
+
+    answer = await talking.ask(bot, QUESTION)
+
+    assert (answer.finish, answer.text) == ("complete", "Click the link.")
+    assert len({request["model"] for request in model.requests[before:]}) == 1
+    assert len(model.requests) - before == 3
+
+
 async def test_a_model_that_breaks_off_ends_in_an_error_frame_and_frees_the_conversation(
     talking: Chat, model: Model
 ) -> None:
