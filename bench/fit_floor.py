@@ -127,7 +127,13 @@ def cases(asked: Corpus, there: Corpus, way: Way) -> Iterator[Case]:
             sparse = there.by_words(question.question, rows)
             near = nowhere.near(queries[number]) if way != "words" else None
             evidence = Evidence(
-                question.question, "", fuse(dense, sparse), dense, sparse, near, way == "packaged"
+                question.question,
+                "",
+                fuse(dense, sparse, near),
+                dense,
+                sparse,
+                near,
+                way == "packaged",
             )
             if evidence.ranked:
                 kind, values = floor.kind(evidence), floor.features(evidence)

@@ -48,10 +48,13 @@ class QuestionSet(msgspec.Struct, frozen=True):
         return QuestionSet(self.name, kept, asked[:SAMPLE_QUESTIONS])
 
     def halves(self) -> tuple[set[str], set[str]]:
-        """Ids of documents in two parts; what has one title stays together."""
-        titles = list(dict.fromkeys(document.title for document in self.documents))
-        first = set(titles[::2])
-        one = {document.id for document in self.documents if document.title in first}
+        """Ids of documents in two parts; what has one title stays together.
+
+        So do the sections of one page, which are called "page: section".
+        """
+        pages = {document.id: document.title.partition(": ")[0] for document in self.documents}
+        first = set(list(dict.fromkeys(pages.values()))[::2])
+        one = {id for id, page in pages.items() if page in first}
         return one, {document.id for document in self.documents} - one
 
 

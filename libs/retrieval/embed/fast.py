@@ -36,7 +36,7 @@ class FastEmbedder:
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._queries.shutdown(wait=False, cancel_futures=True)
         self._passages.shutdown(wait=False, cancel_futures=True)
 

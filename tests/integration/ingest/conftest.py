@@ -36,6 +36,7 @@ class Ingest:
         self.blobs = blobs
         self.context = Context(account=account)
         self.chatbot = chatbot
+        self.known = {(account, chatbot)}  # chatbots that chat says there are
 
     @property
     def account(self) -> str:
@@ -113,11 +114,11 @@ async def running(settings: Settings, account: str, chatbot: str) -> AsyncIterat
     """The service in this loop, its tasks running."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(Bus.open(settings, "test"))
-        await bus.serve(calls.CHATBOT_GET, chatbots({(account, chatbot)}))
         store = await stack.enter_async_context(VectorStore.open(settings))
         service = await build(settings, stack)
         tasks = [asyncio.create_task(task, name=name) for name, task in service.tasks.items()]
         ingest = Ingest(bus, store, Blobs(settings.blobs), account, chatbot)
+        await bus.serve(calls.CHATBOT_GET, chatbots(ingest.known))
         try:
             yield ingest
             for task in tasks:

@@ -5,6 +5,7 @@ import uuid
 import numpy as np
 
 from libs.retrieval.collection import VectorSettings
+from libs.retrieval.floor import Nearness
 from libs.retrieval.fusion import fuse
 from libs.retrieval.passages import StoredPassage
 from libs.retrieval.terms import passage_terms, query_terms
@@ -48,5 +49,5 @@ async def test_a_passage_without_its_vector_stands_above_worse_ones_that_have_th
 
     assert len(found.dense) == CANDIDATES  # so that what lacks a vector can't be told from it
     assert found.unembedded == {right.id}
-    ranked = fuse(found.dense, found.sparse, unembedded=found.unembedded)
+    ranked = fuse(found.dense, found.sparse, Nearness(0.0, 0.1, 0.2), unembedded=found.unembedded)
     assert str(ranked[0][1].id) == right.id
