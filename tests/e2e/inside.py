@@ -13,7 +13,7 @@ from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from tests.conftest import RunningStack
 
-SETTLED = 60.0  # seconds for all events to be out
+SETTLED = 120.0  # seconds for all events to be out
 
 
 class Inside:

@@ -11,7 +11,7 @@ from tests.e2e.client import Api, Receiver
 
 SERVERS = ("nats", "redis", "postgres", "vectors")
 SERVICES = ("gateway", "chat", "ingest", "webhooks", "ratelimit")
-BACK_TIMEOUT = 30.0  # seconds for a killed process to be back
+BACK_TIMEOUT = 120.0  # seconds for a killed process to be back
 
 
 async def kill(stack, name: str) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 
 _addresses = itertools.count(1)
 
-ANSWER_TIMEOUT = 90.0  # seconds from a question to the end of its answer, whatever dies meanwhile
+ANSWER_TIMEOUT = 200.0  # seconds from a question to the end of its answer, whatever dies meanwhile
 CUT = (aiohttp.ClientError, OSError, TimeoutError)
 
 
