@@ -115,7 +115,9 @@ class Runner:
         busy = [account for account, count in self._by_account.items() if count >= most]
         try:
             async with self._db.system() as tx:
-                claimed = await answers.claim(tx, self._owner, limit, busy=busy)
+                claimed = await answers.claim(
+                    tx, self._owner, limit, busy=busy, running=list(self._running)
+                )
                 over = self._over(claimed)
                 if over:
                     await answers.release(tx, self._owner, [answer.id for answer in over])

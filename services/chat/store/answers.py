@@ -115,22 +115,31 @@ async def inserted(cursor: AsyncCursor[DictRow]) -> AnswerRow:
     return _answer(row)
 
 
-async def claim(tx: Tx, owner: str, limit: int, *, busy: Sequence[str] = ()) -> list[AnswerRow]:
+async def claim(
+    tx: Tx, owner: str, limit: int, *, busy: Sequence[str] = (), running: Sequence[str] = ()
+) -> list[AnswerRow]:
     """Take answers that nobody works on: queued ones, and those whose owner fell silent.
 
     In one conversation the earliest alone: questions are answered in order. Across accounts,
-    but not of those in ``busy``.
+    but not of those in ``busy``; and none of those that are ``running`` here, however late their
+    leases are renewed.
     """
     cursor = await tx.execute(
         "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
         " lease_until = now() + %(lease)s::interval where id in ("
         "  select a.id from answers a where a.finished_at is null"
         "  and (a.lease_until is null or a.lease_until < now())"
-        "  and a.account_id <> all(%(busy)s)"
+        "  and a.account_id <> all(%(busy)s) and a.id <> all(%(running)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
         "  order by a.seq limit %(limit)s for update skip locked) returning *",
-        {"owner": owner, "lease": LEASE, "limit": limit, "busy": list(busy)},
+        {
+            "owner": owner,
+            "lease": LEASE,
+            "limit": limit,
+            "busy": list(busy),
+            "running": list(running),
+        },
     )
     return [_answer(row) for row in await cursor.fetchall()]
 

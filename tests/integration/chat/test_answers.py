@@ -287,3 +287,24 @@ async def test_an_answer_of_a_dead_process_is_taken_over(chat: Chat) -> None:
         else:
             assert (answer.finish, answer.text) == ("error", "Half a ")
             assert answer.last["error"]["code"] == "interrupted"
+
+
+async def test_an_answer_whose_lease_is_renewed_late_is_not_taken_from_its_own_writer(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    model.scripts.append(Script("One two three four five six seven eight [1].", delay=0.2))
+    asking = asyncio.create_task(talking.ask(bot, QUESTION))
+    while not asking.done():
+        async with talking.db.system() as tx:
+            await tx.execute("update answers set lease_until = now() - interval '1 second'"
+                             " where finished_at is null")  # fmt: skip
+        await asyncio.sleep(0.05)
+
+    answer = await asking
+
+    assert answer.finish == "complete"
+    async with talking.db.system() as tx:
+        cursor = await tx.execute("select attempts from answers")
+        assert [row["attempts"] for row in await cursor.fetchall()] == [1]
