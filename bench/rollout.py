@@ -24,7 +24,7 @@ from tests.rollout.load import FACT, QUESTION, Load, Site, lost, told
 PREVIOUS = os.environ.get("CHATTERY_BENCH_PREVIOUS")
 VISITORS = int(os.environ.get("CHATTERY_BENCH_VISITORS", "100"))
 PAGES = 20
-DELAY = 0.1  # seconds before each word of an answer: about two seconds for the whole
+DELAY = 0.8  # seconds before each word of an answer: about 13 for the whole
 
 
 async def measure(report: Report) -> None:

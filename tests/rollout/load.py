@@ -18,6 +18,7 @@ from tests.e2e.client import Answer, Api, Receiver
 FACT = "The office is at 12 Harbour Street, by the old lighthouse, and is open on weekdays."
 QUESTION = "Where is the office?"
 TURNS = 3  # questions of a conversation
+APART = 0.1  # seconds between two visitors' first questions
 SLOWLY = 8.0  # seconds an upload takes on its way
 _numbers = itertools.count(1)
 
@@ -80,6 +81,7 @@ class Load:
 
     async def _visitor(self, number: int) -> None:
         """Conversations of some turns, one after another; every answer must come whole."""
+        await asyncio.sleep(number * APART)
         for talks in itertools.count():
             talk: dict[str, str] = {"visitorId": f"vis_{number}_{talks}"}
             for _ in range(TURNS):
