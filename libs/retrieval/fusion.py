@@ -3,7 +3,7 @@
 A cosine counts in deviations of the background (texts that answer nothing), so that it says the
 same of every embedder; to it comes what BM25 gives, as it is: a question of many telling words
 weighs its words more, one of few weighs its meaning. Measured on XQuAD and on short help texts in
-13 languages (``make eval``) this is ahead of either side alone. So was not: reciprocal ranks, nor
+13 languages (``make eval``) this is on the whole ahead of either side. So was not: reciprocal ranks, nor
 each list scaled between its first and its last hit, which makes much of the words of a
 question that has hardly any.
 """
