@@ -120,10 +120,10 @@ async def load(url: str, headers: dict[str, str], seconds: float) -> tuple[float
 def worked(running: RunningStack) -> dict[str, float]:
     """Seconds of CPU that each process, with its children, has used."""
     pids = running.pids()
-    return {name: sum(_cpu(pid) for pid in _family(pids[name])) for name in pids}
+    return {name: sum(_cpu(pid) for pid in family(pids[name])) for name in pids}
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -139,25 +139,33 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def throughput(report: Report, running: RunningStack, path: str) -> None:
-    with ExitStack() as ending:
-        port = free_port()
-        program = Program(
-            "bare",
-            [sys.executable, "-m", "bench.bare", str(port)],
-            running.data / "bare.log",
-            ready=lambda: listening(port),
-            cwd=ROOT,
-        )
-        process = program.start()
-        ending.callback(stop, process, signal.SIGKILL, 2.0)
+@asynccontextmanager
+async def bare_handler(folder: Path) -> AsyncGenerator[str]:
+    """The floor, in a process of its own: its address."""
+    port = free_port()
+    program = Program(
+        "bare",
+        [sys.executable, "-m", "bench.bare", str(port)],
+        folder / "bare.log",
+        ready=lambda: listening(port),
+        cwd=ROOT,
+    )
+    process = program.start()
+    try:
         while not program.ready():
             await asyncio.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        stop(process, signal.SIGKILL, 2.0)
+
+
+async def throughput(report: Report, running: RunningStack, path: str) -> None:
+    async with bare_handler(running.data) as bare:
         await load(running.base_url + path, auth(running), 1.0)
         before = worked(running)
         ours, times = await load(running.base_url + path, auth(running), SECONDS)
         work = {name: seconds - before[name] for name, seconds in worked(running).items()}
-        floor, floor_times = await load(f"http://127.0.0.1:{port}/", {}, SECONDS / 2)
+        floor, floor_times = await load(bare, {}, SECONDS / 2)
         health, _ = await load(running.base_url + "/livez", {}, SECONDS / 2)
     name = f"authenticated GET, {CONCURRENCY} at once"
     report.add(Row(AREA, name, ours, "/s", floor, "bare aiohttp handler", ">= 1,200/s"))
