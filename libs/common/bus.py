@@ -123,31 +123,25 @@ class Bus:
 
     async def _request(self, subject: str, data: bytes, context: Context, timeout: float) -> Msg:
         end = time.time() + context.remaining(timeout)
-        patience = min(end, time.time() + NOBODY_TIMEOUT)
+        patience = _Patience(subject, end)
         context = msgspec.structs.replace(
             context, deadline=end, traceparent=traceparent() or context.traceparent
         )
         headers = context.headers()
-        pause = 0.02
         while True:
             left = end - time.time()
             if left <= 0:
                 raise errors.DeadlineExceeded
             try:
                 return await self.client.request(subject, data, timeout=left, headers=headers)
-            except nats.errors.NoRespondersError as exc:  # nobody got it: safe to send again
-                if time.time() + pause > patience:
-                    raise errors.Unavailable(
-                        details={"service": subject.split(".", maxsplit=1)[0]}
-                    ) from exc
+            except nats.errors.NoRespondersError:
+                await patience.pause()
             except (TimeoutError, nats.errors.TimeoutError) as exc:
                 raise errors.DeadlineExceeded from exc
             except nats.errors.MaxPayloadError as exc:
                 raise errors.PayloadTooLarge from exc
             except nats.errors.Error as exc:
                 raise errors.Unavailable("The message bus is away; try again shortly.") from exc
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, 0.5)
 
     async def stream(
         self, endpoint: Endpoint[Q, R], request: Q, context: Context, *, timeout: float = 300.0
@@ -156,16 +150,21 @@ class Bus:
 
         Raises as `request` does, also in the middle.
         """
-        inbox = self.client.new_inbox()
-        subscription = await self.client.subscribe(inbox)
         end = time.time() + context.remaining(timeout)
+        patience = _Patience(endpoint.subject, end)
         context = msgspec.structs.replace(
             context, deadline=end, traceparent=traceparent() or context.traceparent
         )
-        try:
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox)
+
+        async def ask() -> None:
             await self.client.publish(
                 endpoint.subject, _encode(request), reply=inbox, headers=context.headers()
             )
+
+        try:
+            await ask()
             while True:
                 left = min(end - time.time(), STREAM_IDLE_TIMEOUT)
                 try:
@@ -174,10 +173,12 @@ class Bus:
                     raise errors.DeadlineExceeded from exc
                 headers = message.headers or {}
                 if headers.get("Status") == "503":
-                    raise errors.Unavailable(details={"service": endpoint.service})
-                if END in headers:
+                    await patience.pause()
+                    await ask()
+                elif END in headers:
                     return
-                yield _reply(endpoint, message)
+                else:
+                    yield _reply(endpoint, message)
         finally:
             with suppress(nats.errors.Error):
                 await subscription.unsubscribe()
@@ -410,6 +411,22 @@ class Live:
     def ready(self) -> Msg | None:
         """The next message if there is one already."""
         return None if self._queue.empty() else self._queue.get_nowait()
+
+
+class _Patience:
+    """Waits for a service that has no replica now: nobody got the request, it may be sent again."""
+
+    def __init__(self, subject: str, end: float) -> None:
+        self._service = subject.partition(".")[0]
+        self._end = min(end, time.time() + NOBODY_TIMEOUT)
+        self._pause = 0.02
+
+    async def pause(self) -> None:
+        """Raises `Unavailable` when it has been long enough."""
+        if time.time() + self._pause > self._end:
+            raise errors.Unavailable(details={"service": self._service})
+        await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))
+        self._pause = min(self._pause * 2, 0.5)
 
 
 async def _connect(settings: CommonSettings, service: str) -> Client:

@@ -1,9 +1,9 @@
 """Reading from a stream: a durable pull consumer that never stalls and never loses.
 
-A handler that returns has done its work (ack). `Retry` asks for the message again after a
-delay. Any other exception counts as a try; after `Consumer.max_tries` the message goes to the
-``DEAD`` stream and is done with. Messages of one batch are handled together or side by side,
-under a bound; while one is being handled the server is told so every third of its wait.
+A handler that returns has done its work (ack). After an exception the message comes again,
+with a growing delay; after `Consumer.max_tries` it goes to the ``DEAD`` stream and is done with.
+Messages of one batch are handled together or side by side, under a bound; while one is being
+handled, however long, the server is told so every third of its wait.
 
 The pull is our own rather than the client's ``fetch``, which waits for full batches and has
 stalled after reconnects (nats.py issues 933, 986): one standing request, renewed as it is used
@@ -35,14 +35,6 @@ RETRY_MAX = 60.0  # seconds
 
 Handler = Callable[[Msg], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Msg]], Awaitable[None]]
-
-
-class Retry(Exception):
-    """Deliver this message again after ``delay`` seconds; it does not count as an error."""
-
-    def __init__(self, delay: float) -> None:
-        super().__init__(f"again in {delay} s")
-        self.delay = delay
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -224,10 +216,6 @@ async def _handle(
     try:
         await handler(messages)
         await _each(messages, lambda m: m.ack())
-    except Retry as exc:
-        outcome = "retry"
-        delay = exc.delay
-        await _each(messages, lambda m: m.nak(delay=delay))
     except Exception as exc:
         outcome = "error"
         log.warning("consume_failed", durable=consumer.durable, exc_info=exc)

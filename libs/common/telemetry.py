@@ -107,18 +107,16 @@ def configure(service: str, settings: CommonSettings) -> None:
         _trace_ids,
         structlog.processors.StackInfoRenderer(),
     ]
-    console = settings.log_format == "console"
-    render: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
-        if console
-        else [
-            structlog.processors.format_exc_info,
-            _redact_event,
-            structlog.processors.JSONRenderer(),
-        ]
-    )
+    plain = structlog.dev.plain_traceback  # no values of variables: some are secrets
+    render: list[Any] = [
+        structlog.processors.format_exc_info,
+        _redact_event,
+        structlog.dev.ConsoleRenderer(exception_formatter=plain)
+        if settings.log_format == "console"
+        else structlog.processors.JSONRenderer(),
+    ]
     structlog.configure(
-        processors=[*shared, *([_redact_event] if console else []), *render],
+        processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,

@@ -1,10 +1,12 @@
 """Entry points: what comes over the bus, handed to the domain."""
 
+import asyncio
+
 from nats.aio.msg import Msg
 
 from libs.common import calls, events
 from libs.common.bus import Bus
-from libs.common.consumers import Consumer, Retry
+from libs.common.consumers import Consumer
 from libs.common.envelope import Context
 from libs.common.events import AccountDeleted, ChatbotDeleted
 from libs.common.streams import EVENTS
@@ -87,5 +89,5 @@ class Handlers:
             wanted = calls.Erase(chatbot_id=None, job_id=event.data.job_id)
         else:
             return
-        if not (await self._erasure.erase(event.account_id, wanted)).done:
-            raise Retry(1.0)
+        while not (await self._erasure.erase(event.account_id, wanted)).done:
+            await asyncio.sleep(1.0)

@@ -9,7 +9,7 @@ from libs.common.bus import QUEUE_FACTOR, Bus
 from libs.common.calls.shapes import Reply, Request
 from libs.common.config import CommonSettings
 from libs.common.envelope import Context, Endpoint
-from libs.common.errors import AppError, DeadlineExceeded, Unavailable
+from libs.common.errors import AppError, DeadlineExceeded, NotFound, Unavailable
 from tests.conftest import Servers
 
 
@@ -100,3 +100,42 @@ async def test_nobody_there_is_said_after_a_moment(bus: Bus) -> None:
     with pytest.raises(Unavailable) as caught:
         await bus.request(SAY, Say(word="x"), Context.system(), timeout=10)
     assert caught.value.details == {"service": "test"}
+
+
+COUNT = Endpoint("test.words.count", Say, Said)
+
+
+async def count(_: Context, request: Say) -> AsyncIterator[Said]:
+    for letter in request.word:
+        if letter == "!":
+            raise NotFound("There is no more.")
+        yield Said(word=letter)
+
+
+async def test_an_answer_in_parts_comes_in_order_and_may_break_in_the_middle(bus: Bus) -> None:
+    await bus.serve_stream(COUNT, count)
+
+    parts = bus.stream(COUNT, Say(word="abc"), Context.system())
+    assert [part.word async for part in parts] == ["a", "b", "c"]
+
+    came: list[str] = []
+    with pytest.raises(AppError) as caught:
+        async for part in bus.stream(COUNT, Say(word="ab!c"), Context.system()):
+            came += [part.word]
+    assert came == ["a", "b"]
+    assert caught.value.wire_code == "not_found"
+
+
+async def test_a_service_that_is_just_being_restarted_is_waited_for(bus: Bus) -> None:
+    async def say(_: Context, request: Say) -> Said:
+        return Said(word=request.word)
+
+    async def parts() -> list[str]:
+        return [p.word async for p in bus.stream(COUNT, Say(word="ab"), Context.system())]
+
+    asked = asyncio.gather(bus.request(SAY, Say(word="x"), Context.system()), parts())
+    await asyncio.sleep(0.3)
+    await bus.serve(SAY, say)
+    await bus.serve_stream(COUNT, count)
+
+    assert await asked == [Said(word="x"), ["a", "b"]]
