@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from blockbuster import blockbuster_ctx
 
 from deploy.local.programs import Program, stop
 from deploy.local.stack import Stack as LocalStack
@@ -25,6 +26,18 @@ ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 180.0  # seconds for a server, or a whole stack, on a busy machine
 STOP_TIMEOUT = 15.0  # seconds
 ROOM = 4 << 30  # bytes free in memory to keep the servers' data there
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """A call of ours that blocks the event loop raises where it is made."""
+    with blockbuster_ctx(["libs", "services"]) as found:
+        for function in found.functions.values():
+            function.can_block_in("/service.py", {"assemble", "build"})  # nothing is served yet
+            function.can_block_in("structlog/dev.py", {"__call__"})  # a traceback with its lines
+            function.can_block_in("zoneinfo/_tzpath.py", {"find_tzfile"})  # kept once read
+            function.can_block_in("zoneinfo/_common.py", {"load_tzdata", "load_data"})
+        yield
 
 
 @dataclass

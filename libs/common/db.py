@@ -263,8 +263,8 @@ async def _run_files(connection: AsyncConnection[Any], schema: str, folder: Path
     rows = await connection.execute(sql.SQL("select name from {}").format(table))
     done = {row[0] for row in await rows.fetchall()}
     ran: list[str] = []
-    for path in sorted(p for p in folder.iterdir() if _NUMBERED.fullmatch(p.name)):
-        if path.name in done:
+    for name, statements in await asyncio.to_thread(_files, folder):
+        if name in done:
             continue
         async with connection.transaction():
             await connection.execute(
@@ -274,12 +274,18 @@ async def _run_files(connection: AsyncConnection[Any], schema: str, folder: Path
             await connection.execute(
                 sql.SQL("set local lock_timeout to {}").format(sql.Literal(LOCK_TIMEOUT))
             )
-            await connection.execute(cast(LiteralString, path.read_text(encoding="utf-8")))
+            await connection.execute(cast(LiteralString, statements))
             await connection.execute(
-                sql.SQL("insert into {} (name) values (%s)").format(table), (path.name,)
+                sql.SQL("insert into {} (name) values (%s)").format(table), (name,)
             )
-        ran.append(path.name)
+        ran.append(name)
     return ran
+
+
+def _files(folder: Path) -> list[tuple[str, str]]:
+    """Names and contents, in their order."""
+    found = sorted(p for p in folder.iterdir() if _NUMBERED.fullmatch(p.name))
+    return [(path.name, path.read_text(encoding="utf-8")) for path in found]
 
 
 async def _grant(connection: AsyncConnection[Any], schema: str, role: str) -> None:
