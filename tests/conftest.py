@@ -35,6 +35,8 @@ def nothing_blocks() -> Iterator[None]:
         for function in found.functions.values():
             function.can_block_in("/service.py", {"assemble", "build"})  # nothing is served yet
             function.can_block_in("structlog/dev.py", {"__call__"})  # a traceback with its lines
+            # Libraries of ours that look for their own version, once a connection.
+            function.can_block_in("importlib/metadata/__init__.py", {"version"})
             function.can_block_in("zoneinfo/_tzpath.py", {"find_tzfile"})  # kept once read
             function.can_block_in("zoneinfo/_common.py", {"load_tzdata", "load_data"})
         yield

@@ -13,6 +13,7 @@ question is judged by weights of its own. There are weights for the packaged emb
 other (cosines in deviations of the background), and for words alone.
 """
 
+import asyncio
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -70,7 +71,7 @@ class Background(msgspec.Struct, frozen=True):
         from libs.retrieval.background import TEXTS
 
         if embedder.model == PackagedEmbedder.model:
-            return cls(packaged_background())
+            return cls(await asyncio.to_thread(packaged_background))
         return cls(np.vstack(await embedder.embed_passages(list(TEXTS))))
 
     def near(self, question: Vector) -> "Nearness":

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from libs.common.telemetry import log
-from libs.retrieval import rerank
+from libs.retrieval import rerank, terms
 from libs.retrieval.collection import VectorSettings
 from libs.retrieval.embed import EmbedderSettings
 from libs.retrieval.embedders import Embedded, QueryEmbedders, Vectors
@@ -66,6 +66,7 @@ class Retriever:
 
     async def warm(self) -> bool:
         """Load the embedder before the first question; False while there is no collection."""
+        await terms.load()
         live = await self.store.live()
         if live is None:
             return False
@@ -103,6 +104,7 @@ class Retriever:
         if live is None or not query:
             return Passages(passages=[], answerable=False, confidence=0.0, query=query)
         forms = _forms(query, history)
+        await terms.load()
         embedded = await asyncio.gather(*(self._embedders.embed(live, form) for form in forms))
         asked = [
             (known.vector if known else None, query_terms(form, language))

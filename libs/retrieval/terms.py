@@ -10,6 +10,7 @@ that takes the language. A passage's language is detected on the whole document;
 too short to be sure, so it carries the stems of several likely languages.
 """
 
+import asyncio
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -194,6 +195,12 @@ def _stemmer(name: str) -> "Stemmer.Stemmer":
     if name not in found:
         found[name] = Stemmer.Stemmer(name)
     return found[name]
+
+
+async def load() -> None:
+    """Have the language detector in memory: read once, beside the event loop."""
+    if not _detector.cache_info().currsize:
+        await asyncio.to_thread(_detector)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from libs.common.errors import AppError
 from libs.common.outbox import Outbox
 from libs.common.telemetry import log
 from libs.retrieval.search import RetrievalSettings, Retriever
-from services.chat import handlers
+from services.chat import handlers, texts
 from services.chat.answerers.extractive import ExtractiveAnswerer
 from services.chat.answerers.port import Answerer
 from services.chat.answering import Runner
@@ -51,6 +51,7 @@ class Settings(DatabaseSettings, RetrievalSettings):
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Service:
+    await asyncio.to_thread(texts.load)
     url = settings.database_url.get_secret_value()
     db = await stack.enter_async_context(
         Database.open(url, schema="chat", service="chat", size=settings.db_pool)

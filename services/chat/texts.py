@@ -5,7 +5,7 @@ import io
 from functools import cache
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -40,19 +40,33 @@ def text(message: str, language: str) -> str:
 
 def language_name(language: str) -> str:
     """The English name of a language, for a model's instructions."""
-    try:
-        return Locale.parse(language.replace("-", "_")).get_display_name("en") or language
-    except (ValueError, UnknownLocaleError):
-        return language
+    code = language.replace("-", "_")
+    return _names().get(code) or _names().get(base(language)) or language
+
+
+def load() -> None:
+    """Read all of it from disk, before the event loop has visitors."""
+    _names()
+    for language in LANGUAGES:
+        _catalog(language)
 
 
 @cache
-def _catalog(language: str) -> gettext.NullTranslations:
-    path = LOCALE / language / "LC_MESSAGES" / "chat.po"
-    if not path.is_file():
-        return gettext.NullTranslations()
+def _names() -> dict[str, str]:
+    """Unicode CLDR's names of languages in English, by code."""
+    return dict(Locale("en").languages)
+
+
+@cache
+def _translated(language: str) -> gettext.NullTranslations:
     compiled = io.BytesIO()
-    with path.open("rb") as file:
+    with (LOCALE / language / "LC_MESSAGES" / "chat.po").open("rb") as file:
         write_mo(compiled, read_po(file, locale=language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def _catalog(language: str) -> gettext.NullTranslations:
+    if language not in LANGUAGES or language == "en":
+        return gettext.NullTranslations()
+    return _translated(language)

@@ -76,11 +76,8 @@ class Pages:
         self, call: Call, name: str, *, cache: str = REVALIDATE, policy: str = PAGE_POLICY
     ) -> web.Response:
         """A file. Raises `NotFound`, also for what lies outside of the folder."""
-        path = (self._folder / name).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            raise NotFound
         coding, file = await asyncio.to_thread(
-            self._find, path, call.request.headers.get("Accept-Encoding", "")
+            self._find, name, call.request.headers.get("Accept-Encoding", "")
         )
         headers = {
             **call.headers,
@@ -98,7 +95,10 @@ class Pages:
             return web.Response(status=304, headers=headers)
         return web.Response(body=file.body, headers=headers)
 
-    def _find(self, path: Path, accepted: str) -> tuple[str, File]:
+    def _find(self, name: str, accepted: str) -> tuple[str, File]:
+        path = (self._folder / name).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            raise NotFound
         coding, file = self._stored(path, accepted)
         if PLACE in file.body:
             area = path.relative_to(self._folder.resolve()).parts[0]

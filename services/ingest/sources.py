@@ -65,7 +65,9 @@ class Sources:
         if item.type == "qa":
             content = item.content
             title = item.title or content["question"]
-            return from_question(content["question"], content["answer"], title, self._embedder)
+            return await asyncio.to_thread(
+                from_question, content["question"], content["answer"], title, self._embedder
+            )
         if item.type == "text":
             extracted = await self._text(item)
         elif item.type == "document":
