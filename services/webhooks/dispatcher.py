@@ -22,7 +22,7 @@ from libs.common.db import Database
 from libs.common.errors import AppError
 from libs.common.keyring import Keyring
 from libs.common.telemetry import exemplar, log, span, traceparent
-from services.webhooks import metrics, schedule, signing
+from services.webhooks import metrics, private, schedule, signing
 from services.webhooks.lanes import Job, Lane, Lanes
 from services.webhooks.sender import LONGEST_TIMEOUT, Answer, Sender
 from services.webhooks.store import inbox, queue
@@ -199,8 +199,8 @@ class Dispatcher:
         """One attempt. What goes wrong on our side is a failed one too, so that it has an end."""
         if not claimed.body:
             return _unsent("The event is no longer stored; nothing was sent.", final=True)
-        headers = CIMultiDict(endpoint.headers)
         try:
+            headers = CIMultiDict(private.unseal(self._keyring, endpoint.headers, endpoint.id))
             headers.update(self._headers(claimed, endpoint, int(time.time())))
         except AppError as exc:
             log.error("delivery_not_signed", endpoint_id=endpoint.id, reason=exc.message)

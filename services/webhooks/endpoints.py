@@ -27,8 +27,8 @@ from libs.common.envelope import Context
 from libs.common.errors import AppError
 from libs.common.events import PUBLIC_EVENTS
 from libs.common.ids import new_id
-from libs.common.keyring import Keyring
-from services.webhooks import signing
+from libs.common.keyring import Keyring, SealBroken
+from services.webhooks import private, signing
 from services.webhooks.errors import NoEndpoint, TooManyEndpoints
 from services.webhooks.store import deliveries
 from services.webhooks.store import endpoints as store
@@ -47,14 +47,15 @@ class Endpoints:
 
     async def page(self, context: Context, request: ListWebhooks) -> Page[WebhookEndpoint]:
         async with self._db.transaction(context.account) as tx:
-            return await store.page(tx, context.account, request)
+            found = await store.page(tx, context.account, request)
+        return msgspec.structs.replace(found, data=[self._shown(one) for one in found.data])
 
     async def get(self, context: Context, request: ById) -> WebhookEndpoint:
         async with self._db.transaction(context.account) as tx:
             found = await store.get(tx, context.account, request.id)
         if found is None:
             raise NoEndpoint
-        return found
+        return self._shown(found)
 
     async def create(self, context: Context, request: CreateWebhook) -> WebhookEndpoint:
         """Raises `BadUrl`, `BadHeaders`, `TooManyEndpoints`; 404 for a chatbot of others."""
@@ -69,14 +70,14 @@ class Endpoints:
                 tx,
                 context.account,
                 id,
-                request,
+                self._kept(request, id),
                 _in_order(request.events),
                 self._keyring.seal(secret, id),
             )
             made = await store.get(tx, context.account, id)
         if made is None:
             raise NoEndpoint
-        return msgspec.structs.replace(made, secret=secret)
+        return msgspec.structs.replace(self._shown(made), secret=secret)
 
     async def update(self, context: Context, request: UpdateWebhook) -> WebhookEndpoint:
         """A merge patch. Raises as `create` does."""
@@ -99,18 +100,31 @@ class Endpoints:
             if "headers" in given:
                 given["headers"] = given["headers"] or {}  # replaced as a whole
                 check_headers(given["headers"])
+                given["headers"] = private.seal(self._keyring, given["headers"], request.id)
             await store.update(tx, context.account, msgspec.structs.replace(found, **given))
             changed = await store.get(tx, context.account, request.id)
         if changed is None:
             raise NoEndpoint
         await self._tell(request.id)
-        return changed
+        return self._shown(changed)
 
     async def delete(self, context: Context, request: ById) -> None:
         async with self._db.transaction(context.account) as tx:
             if not await store.delete(tx, context.account, request.id):
                 raise NoEndpoint
         await self._tell(request.id)
+
+    def _kept(self, request: CreateWebhook, id: str) -> CreateWebhook:
+        """As it is stored."""
+        headers = private.seal(self._keyring, request.headers, id)
+        return msgspec.structs.replace(request, headers=headers)
+
+    def _shown(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+        try:
+            headers = private.unseal(self._keyring, endpoint.headers, endpoint.id)
+        except SealBroken:  # the rest of it is still worth showing
+            headers = dict.fromkeys(endpoint.headers, "")
+        return msgspec.structs.replace(endpoint, headers=headers)
 
     # -- secrets -----------------------------------------------------------------------------
 
@@ -143,7 +157,7 @@ class Endpoints:
         if found is None:
             raise NoEndpoint
         await self._tell(request.id)
-        return msgspec.structs.replace(found, secret=secret)
+        return msgspec.structs.replace(self._shown(found), secret=secret)
 
     # -- the rest ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from libs.common.db import Database
 from libs.common.errors import AppError
 from libs.common.keyring import Keyring
 from libs.common.telemetry import log
+from services.webhooks import private
 from services.webhooks.store import upkeep
 
 
@@ -22,15 +23,19 @@ class Resealing:
                 rows = await upkeep.sealed(tx, after)
                 for row in rows:
                     sealed = [bytes(secret) for secret in (row["secret"], *row["previous_secrets"])]
-                    if all(self._keyring.is_current(secret) for secret in sealed):
+                    if all(self._keyring.is_current(secret) for secret in sealed) and (
+                        private.is_current(self._keyring, row["headers"])
+                    ):
                         continue
                     try:
                         secret, *previous = [self._again(one, row["id"]) for one in sealed]
+                        opened = private.unseal(self._keyring, row["headers"], row["id"])
                     except AppError as exc:
                         log.error("secret_not_resealed", endpoint_id=row["id"], reason=exc.message)
                         broken += 1
                         continue
-                    await upkeep.reseal(tx, row["id"], secret, previous)
+                    headers = private.seal(self._keyring, opened, row["id"])
+                    await upkeep.reseal(tx, row["id"], secret, previous, headers)
                     done += 1
             if not rows:
                 log.info("secrets_resealed", count=done, broken=broken, key=self._keyring.current)

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from libs.common.db import Tx
 from services.webhooks.store import notices
 
@@ -82,17 +84,20 @@ async def prune(tx: Tx, keep: timedelta, longest: timedelta) -> int:
 async def sealed(tx: Tx, after: str) -> list[dict[str, Any]]:
     """Secrets as they are stored, a page by endpoint id, held until the transaction ends."""
     cursor = await tx.execute(
-        "select id, secret, previous_secrets from endpoints where id > %s and deleted_at is null"
+        "select id, secret, previous_secrets, headers from endpoints where id > %s and deleted_at is null"
         " order by id limit 100 for update",
         (after,),
     )
     return await cursor.fetchall()
 
 
-async def reseal(tx: Tx, id: str, secret: bytes, previous: list[bytes]) -> None:
+async def reseal(
+    tx: Tx, id: str, secret: bytes, previous: list[bytes], headers: dict[str, str]
+) -> None:
     await tx.execute(
-        "update endpoints set secret = %s, previous_secrets = %s::bytea[] where id = %s",
-        (secret, previous, id),
+        "update endpoints set secret = %s, previous_secrets = %s::bytea[], headers = %s"
+        " where id = %s",
+        (secret, previous, Jsonb(headers), id),
     )
 
 

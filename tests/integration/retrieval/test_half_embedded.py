@@ -4,6 +4,7 @@ import uuid
 
 import numpy as np
 
+from libs.retrieval import terms
 from libs.retrieval.collection import VectorSettings
 from libs.retrieval.floor import Nearness
 from libs.retrieval.fusion import fuse
@@ -35,6 +36,7 @@ async def test_a_passage_without_its_vector_stands_above_worse_ones_that_have_th
 ) -> None:
     settings = VectorSettings(QDRANT_URL=servers.qdrant_url, collection=f"t{uuid.uuid4().hex[:12]}")
     asked = np.eye(DIMENSIONS, dtype=np.float32)[0]
+    await terms.load()
     async with VectorStore.open(settings) as store:
         live = await store.ensure("model", DIMENSIONS)
         others = [

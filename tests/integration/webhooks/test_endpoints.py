@@ -253,29 +253,57 @@ async def test_a_chatbot_is_erased_with_all_that_was_sent(
         assert await cursor.fetchone() == {"n": 0}
 
 
-async def test_secrets_are_sealed_and_move_to_a_new_key(start: Any, receiver: Receiver) -> None:
+async def test_secrets_and_custom_headers_are_sealed_and_move_to_a_new_key(
+    start: Any, receiver: Receiver
+) -> None:
     webhooks = await start()
-    made = await webhooks.endpoint(receiver.url + "/hook")
+    token = {"Authorization": "Bearer t0ken"}
+    made = await webhooks.endpoint(receiver.url + "/hook", headers=token)
+    assert made.headers == token
     first = await _stored(webhooks)
-    assert str(made.secret).encode() not in first
+    assert str(made.secret).encode() not in first["secret"]
+    assert "t0ken" not in str(first["headers"])
     await webhooks.drain(5)
 
-    await start(keyring=f"{KEY},{KEY.replace('1:', '2:', 1)}")
-    for _ in range(300):
-        if (await _stored(webhooks))[:4] == b"\0\0\0\2":
+    webhooks = await start(keyring=f"{KEY},{KEY.replace('1:', '2:', 1)}")
+    for _ in range(500):
+        if (await _stored(webhooks))["secret"][:4] == b"\0\0\0\2":
             break
         await asyncio.sleep(0.02)
 
-    assert (await _stored(webhooks))[:4] == b"\0\0\0\2"
+    now = await _stored(webhooks)
+    assert now["secret"][:4] == b"\0\0\0\2"
+    assert now["headers"].keys() == first["headers"].keys()
+    assert now["headers"] != first["headers"]
     await webhooks.publish()
-    Webhook(str(made.secret)).verify(
-        (await receiver.wait(1))[0].body, dict(receiver.requests[0].headers)
-    )
+    request = (await receiver.wait(1))[0]
+    Webhook(str(made.secret)).verify(request.body, dict(request.headers))
+    assert request.headers["Authorization"] == "Bearer t0ken"
 
 
-async def _stored(webhooks: Webhooks) -> bytes:
+async def test_headers_stored_before_values_were_sealed_are_sealed_and_sent(
+    start: Any, receiver: Receiver
+) -> None:
+    webhooks = await start()
+    await webhooks.endpoint(receiver.url + "/hook")
     async with webhooks.db.system() as tx:
-        cursor = await tx.execute("select secret from endpoints")
+        await tx.execute('update endpoints set headers = \'{"X-Old": "plain"}\'')
+    await webhooks.drain(5)
+
+    webhooks = await start()
+    await webhooks.publish()
+
+    assert (await receiver.wait(1))[0].headers["X-Old"] == "plain"
+    for _ in range(500):
+        if "plain" not in str((await _stored(webhooks))["headers"]):
+            break
+        await asyncio.sleep(0.02)
+    assert "plain" not in str((await _stored(webhooks))["headers"])
+
+
+async def _stored(webhooks: Webhooks) -> dict[str, Any]:
+    async with webhooks.db.system() as tx:
+        cursor = await tx.execute("select secret, headers from endpoints")
         row = await cursor.fetchone()
     assert row
-    return bytes(row["secret"])
+    return {"secret": bytes(row["secret"]), "headers": row["headers"]}
