@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from typing import Any
 
 from aiohttp import web
 from standardwebhooks import Webhook
@@ -99,6 +100,26 @@ async def test_a_conversation_stays_in_order_and_does_not_block_another(
     assert first == other == [f"{n}" for n in range(6)]
     tries = [d["message"] for d in seen if d["conversationId"] == "conv_a"]
     assert tries == ["0", "0", *first]
+
+
+async def test_without_ordering_a_conversation_does_not_wait_for_its_head(
+    start: Any, receiver: Receiver
+) -> None:
+    webhooks = await start(webhook_schedule="1s,2s,4s,8s,16s")
+    refuse = {"0"}
+
+    async def answer(request: web.Request) -> web.Response:
+        said = json.loads(await request.read())["data"]["message"]
+        return web.Response(status=500 if said in refuse else 200)
+
+    receiver.answers["/hook"] = answer
+    made = await webhooks.endpoint(receiver.url + "/hook", ordering="none")
+    for number in range(4):
+        await webhooks.publish(f"{number}", "conv_a")
+
+    await webhooks.delivered(made.id, count=3)
+    refuse.clear()
+    await webhooks.delivered(made.id, count=4)
 
 
 async def test_events_are_chosen_by_name_and_chatbot(
