@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -39,6 +40,8 @@ FANNED = 40  # events to each of 100 endpoints
 DELIVERIES = int(os.environ.get("CHATTERY_BENCH_DELIVERIES", "10000"))
 IDLE = 60  # events, one at a time
 CHECKED = 10_000  # events through two kills
+AWAY = float(os.environ.get("CHATTERY_BENCH_AWAY", "30"))  # seconds without a receiver
+AWAY_SCHEDULE = "0.25s,15s,90s"  # the first steps of the real one, a twentieth as long
 PATIENCE = 280.0  # seconds for a step
 
 
@@ -170,6 +173,7 @@ async def measure(report: Report) -> None:
         await fairness(report, here)
         await memory(report, here)
         await everything_arrives(report, here)
+        await backlog(report, here)
 
 
 # -- how fast --------------------------------------------------------------------------------
@@ -326,3 +330,56 @@ async def everything_arrives(report: Report, here: World) -> None:
     name = f"of {CHECKED:,} events through two kills: lost, strange or out of order"
     report.add(Row(AREA, name, bad, "", goal="0"))
     report.add(Row(AREA, "of these sent again, under the same id", verdict.repeats, ""))
+
+
+async def backlog(report: Report, here: World) -> None:
+    """The receiver is away under load, then back: what waited drains, and what is new goes first."""
+    program = here.programs["webhooks"]
+    environ = {**program.env, "CHATTERY_WEBHOOK_SCHEDULE": AWAY_SCHEDULE}
+    here.programs["webhooks"] = dataclasses.replace(program, env=environ)
+    here.kill("webhooks")
+    await here.start("webhooks")
+    here.account_of_its_own()
+    await here.endpoint("/backlog")
+    calm = await _p99_of_new(here, "calm")
+    here.kill("receiver")
+    waiting: set[str] = set()
+    away = time.monotonic() + AWAY
+    while time.monotonic() < away:
+        event = here.event(f"conv_{len(waiting) % 200}")
+        await here.commit([event])
+        waiting.add(event.id)
+        await asyncio.sleep(0.025)
+    await here.start("receiver")
+    back = time.monotonic()
+    busy = await _p99_of_new(here, "busy", waiting)
+    async with asyncio.timeout(PATIENCE):
+        while waiting:
+            waiting -= {id for id, _, _ in await here.arrived("/backlog")}
+            await asyncio.sleep(0.2)
+    drained = time.monotonic() - back
+    name = f"p99 of new events just after a receiver was away for {AWAY:g} s under load"
+    report.add(Row(AREA, name, busy, "ms", calm, "before it"))
+    report.add(
+        Row(AREA, "all that waited for it delivered after", drained, "s", 90, "longest step")
+    )
+
+
+async def _p99_of_new(here: World, name: str, waiting: set[str] | None = None) -> float:
+    """Of events of new conversations, one after the other; others that come leave ``waiting``."""
+    committed: dict[str, float] = {}
+    for number in range(100):
+        event = here.event(f"{name}_{number}")
+        committed[event.id] = time.monotonic()
+        await here.commit([event])
+        await asyncio.sleep(0.02)
+    times: dict[str, float] = {}
+    async with asyncio.timeout(PATIENCE):
+        while len(times) < len(committed):
+            for id, at, _ in await here.arrived("/backlog"):
+                if id in committed:
+                    times[id] = (at - committed[id]) * 1000
+                elif waiting is not None:
+                    waiting.discard(id)
+            await asyncio.sleep(0.1)
+    return percentile(list(times.values()), 0.99)
