@@ -3,6 +3,7 @@
 Keys are ours, never a client's file name. `obstore` speaks both.
 """
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,9 @@ class Blobs:
     async def download(self, key: str, target: Path) -> int:
         """Copy a blob into a file; returns its size in bytes."""
         size = 0
-        with target.open("wb") as file:
+        with await asyncio.to_thread(target.open, "wb") as file:
             async for part in self.read(key):
-                file.write(part)
+                await asyncio.to_thread(file.write, part)
                 size += len(part)
         return size
 

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, LiteralString
 
 from libs.common.calls.shapes import Pagination
@@ -23,12 +25,36 @@ def decode(cursor: str | None) -> str | None:
         raise BadRequest("This cursor is not valid; start from the first page.") from exc
 
 
+def decode_moment(cursor: str | None) -> tuple[datetime | None, str | None]:
+    """The position in a list that is ordered by a time, then by id."""
+    if (position := decode(cursor)) is None:
+        return None, None
+    moment, _, id = position.partition(" ")
+    try:
+        return datetime.fromisoformat(moment), id
+    except ValueError as exc:
+        raise BadRequest("This cursor is not valid; start from the first page.") from exc
+
+
+def by_id(row: dict[str, Any]) -> str:
+    return row["id"]
+
+
+def by_moment(row: dict[str, Any]) -> str:
+    """For `decode_moment`: the query calls the time ``moment``."""
+    return f"{row['moment'].isoformat()} {row['id']}"
+
+
 async def page(
-    tx: Tx, query: LiteralString, parameters: dict[str, Any], limit: int
+    tx: Tx,
+    query: LiteralString,
+    parameters: dict[str, Any],
+    limit: int,
+    position: Callable[[dict[str, Any]], str] = by_id,
 ) -> tuple[list[dict[str, Any]], Pagination]:
-    """Rows of one page. ``query`` orders by ``id`` and takes ``%(rows)s`` rows."""
+    """Rows of one page. ``query`` orders by what ``position`` tells and takes ``%(rows)s`` rows."""
     cursor = await tx.execute(query, {**parameters, "rows": limit + 1})
     rows = await cursor.fetchall()
     more = len(rows) > limit
     rows = rows[:limit]
-    return rows, Pagination(cursor=encode(rows[-1]["id"]) if more else None, has_more=more)
+    return rows, Pagination(cursor=encode(position(rows[-1])) if more else None, has_more=more)

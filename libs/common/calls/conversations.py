@@ -86,6 +86,7 @@ class ListConversations(Listing, frozen=True, kw_only=True):
     q: Annotated[str, Meta(max_length=200)] | None = None
     from_: Timestamp | None = None
     to: Timestamp | None = None
+    sort: Literal["created", "activity"] = "created"  # newest first, or last written in first
 
 
 class ListMessages(Listing, frozen=True, kw_only=True):

@@ -49,9 +49,10 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-_SELECT: LiteralString = (
-    "select c.*, (select a.id from answers a where a.conversation_id = c.id"
-    " and a.finished_at is null order by a.seq limit 1) as running_answer from conversations c"
+_MOMENT: LiteralString = "coalesce(c.last_message_at, c.created_at)"
+_SELECT: LiteralString = (  # of constants
+    f"select c.*, {_MOMENT} as moment, (select a.id from answers a"  # noqa: S608
+    " where a.conversation_id = c.id and a.finished_at is null order by a.seq limit 1) as running_answer from conversations c"
 )
 
 
@@ -161,12 +162,17 @@ async def latest_of_visitor(
 
 
 async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversation]:
+    """Newest first, or those first that were last written in."""
+    moved = wanted.sort == "activity"
+    moment, after = (
+        pages.decode_moment(wanted.cursor) if moved else (None, pages.decode(wanted.cursor))
+    )
     rows, pagination = await pages.page(
         tx,
-        _SELECT  # noqa: S608 - a constant
-        + " where c.account_id = %(account)s"
-        " and (%(after)s::text is null or c.id < %(after)s)"
-        " and (%(chatbot)s::text is null or c.chatbot_id = %(chatbot)s)"
+        _SELECT  # noqa: S608 - constants
+        + " where c.account_id = %(account)s and (%(after)s::text is null or "
+        + (f"({_MOMENT}, c.id) < (%(moment)s, %(after)s))" if moved else "c.id < %(after)s)")
+        + " and (%(chatbot)s::text is null or c.chatbot_id = %(chatbot)s)"
         " and (%(status)s::text is null or c.status = %(status)s)"
         " and (%(tag)s::text is null or %(tag)s = any(c.tags))"
         " and (%(visitor)s::text is null or c.visitor_id = %(visitor)s)"
@@ -175,10 +181,11 @@ async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversa
         " and (%(to)s::timestamptz is null or c.created_at < %(to)s)"
         " and (%(q)s::text is null or exists (select 1 from messages m where"
         " m.conversation_id = c.id and strpos(lower(m.text), lower(%(q)s)) > 0))"
-        " order by c.id desc limit %(rows)s",
+        " order by " + (f"{_MOMENT} desc, " if moved else "") + "c.id desc limit %(rows)s",
         {
             "account": account,
-            "after": pages.decode(wanted.cursor),
+            "after": after,
+            "moment": moment,
             "chatbot": wanted.chatbot_id,
             "status": wanted.status,
             "tag": wanted.tag,
@@ -189,6 +196,7 @@ async def page(tx: Tx, account: str, wanted: ListConversations) -> Page[Conversa
             "q": wanted.q,
         },
         wanted.limit,
+        pages.by_moment if moved else pages.by_id,
     )
     return Page(data=[_conversation(row) for row in rows], pagination=pagination)
 

@@ -10,7 +10,7 @@ const SEARCH_PAUSE = 300; // ms
 
 /** The address as the API's filter. @param {Record<string, string>} query */
 export const wanted = ({ status, chatbot, assignee, tag, q, visitor }) => ({
-  status, tag, q, chatbotId: chatbot, visitorId: visitor, assigneeId: assignee === "me" ? me.value.user.id : assignee,
+  sort: "activity", status, tag, q, chatbotId: chatbot, visitorId: visitor, assigneeId: assignee === "me" ? me.value.user.id : assignee,
 });
 
 /** Whether a conversation belongs into the list; a text is left to the server. @param {any} c @param {Record<string, string>} query */
