@@ -31,4 +31,4 @@ async def test_a_cursor_of_another_order_is_refused(chat: Chat) -> None:
     page = await chat.call(calls.CONVERSATIONS_LIST, calls.ListConversations(limit=1))
 
     asked = calls.ListConversations(sort="activity", cursor=page.pagination.cursor)
-    assert await chat.refused(calls.CONVERSATIONS_LIST, asked) == "bad_request"
+    assert await chat.refused(calls.CONVERSATIONS_LIST, asked) == "invalid_request"
