@@ -181,10 +181,14 @@ class _Child:
 @asynccontextmanager
 async def scratch_file(suffix: str = "") -> AsyncIterator[Path]:
     """A file for a document on its way from the blob store to a child."""
-    handle, name = tempfile.mkstemp(prefix="chattery-", suffix=suffix)
-    os.close(handle)
-    path = Path(name)
+    path = await asyncio.to_thread(_empty_file, suffix)
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _empty_file(suffix: str) -> Path:
+    handle, name = tempfile.mkstemp(prefix="chattery-", suffix=suffix)
+    os.close(handle)
+    return Path(name)
