@@ -31,7 +31,9 @@ ROOM = 4 << 30  # bytes free in memory to keep the servers' data there
 @pytest.fixture(scope="session", autouse=True)
 def nothing_blocks() -> Iterator[None]:
     """A call of ours that blocks the event loop raises where it is made."""
+    follow = [f.__name__ for f in os.supports_follow_symlinks]
     with blockbuster_ctx(["libs", "services"]) as found:
+        os.supports_follow_symlinks.update(getattr(os, name) for name in follow)  # for shutil
         for function in found.functions.values():
             function.can_block_in("/service.py", {"assemble", "build"})  # nothing is served yet
             function.can_block_in("common/blobs.py", {"_open"})  # the same: only at a start

@@ -29,6 +29,9 @@ Tx: TypeAlias = AsyncConnection[DictRow]
 
 CONNECT_TIMEOUT = 30.0  # seconds to the first connection, then the process gives up
 POOL_TIMEOUT = 5.0  # seconds to wait for a free connection
+# Seconds that the pool tries by itself to replace a connection; its pauses double without a bound.
+# After that whoever needs one makes it try at once: it is back as soon as the server is.
+RECONNECT_TIMEOUT = 3.0
 STATEMENT_TIMEOUT = 30_000  # milliseconds
 LOCK_TIMEOUT = 10_000  # milliseconds
 IDLE_IN_TRANSACTION_TIMEOUT = 30_000  # milliseconds
@@ -61,7 +64,7 @@ class Database:
             timeout=POOL_TIMEOUT,
             max_waiting=size * 50,
             max_idle=120,
-            reconnect_timeout=86_400,
+            reconnect_timeout=RECONNECT_TIMEOUT,
             open=False,
             kwargs={
                 "autocommit": True,  # `_transaction` says where one begins and ends

@@ -1,6 +1,7 @@
 """Transactions on a real Postgres: of one account, whole or not at all."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import psycopg
@@ -8,7 +9,7 @@ import pytest
 
 from libs.common.db import Database
 from libs.common.errors import Unavailable
-from tests.conftest import TestDatabase
+from tests.conftest import Servers, TestDatabase
 
 
 @pytest.fixture
@@ -115,3 +116,24 @@ async def test_a_session_that_the_server_ended_is_unavailable_and_the_next_works
                 await admin.execute("select pg_terminate_backend(%s)", (pid,))
             await _add(tx, "acc_a", "job_1")
     assert await _jobs(db) == set()
+
+
+async def test_it_is_back_as_soon_as_the_server_is_however_long_that_was_away(
+    servers: Servers, db: Database
+) -> None:
+    assert await _jobs(db) == set()
+    await asyncio.to_thread(servers.kill, "postgres")
+    away = time.monotonic() + 9  # by then the pool's own pauses would be eight seconds long
+    while time.monotonic() < away:
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(20):
+                await _jobs(db)
+    await asyncio.to_thread(servers.start, "postgres")
+    back = time.monotonic()
+    while True:
+        try:
+            assert await _jobs(db) == set()
+            break
+        except Unavailable:
+            assert time.monotonic() - back < 15
+    assert db.pool.get_stats()["pool_size"] <= 2
