@@ -94,7 +94,7 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    folder = _folder()
+    folder = data_folder()
     local = LocalStack(folder, 0, {})
     running = Servers(local, {program.name: program for program in local.servers()})
     try:
@@ -251,7 +251,7 @@ def stack() -> Iterator[RunningStack]:
     if there := os.environ.get("CHATTERY_TEST_DATA"):
         yield RunningStack(Path(there))
         return
-    folder = _folder()
+    folder = data_folder()
     running = RunningStack(folder / "data")
     try:
         yield running.start()
@@ -260,7 +260,7 @@ def stack() -> Iterator[RunningStack]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _folder() -> Path:
+def data_folder() -> Path:
     """A temporary folder that an unprivileged server may enter; in memory where there is room.
 
     Tests kill processes, not the machine: what was written is there afterwards in memory too,

@@ -1,10 +1,7 @@
 """A real browser on real pages. Screenshots stay in ``artifacts/browser`` for a person to look at."""
 
-import asyncio
 import json
 import shutil
-import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +13,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.conftest import ROOT, RunningStack
-from tests.e2e.client import Api, Reply
+from tests.e2e.client import PATIENCE, Api, PatientApi
 
-PATIENCE = 45.0  # seconds for a page, or the platform, on a busy machine
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 SHOTS = ROOT / "artifacts" / "browser"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -34,22 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
-
-class PatientApi(Api):
-    """Comes back when it is told to, as a client should, and with the same idempotency key."""
-
-    async def call(self, method: str, path: str, body: Any = None, **how: Any) -> Reply:
-        headers = {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" else {}
-        how["headers"] = {**headers, **(how.get("headers") or {})}
-        end = time.monotonic() + PATIENCE
-        while True:
-            reply = await super().call(method, path, body, **how)
-            if reply.status not in (409, 503) or "Retry-After" not in reply.headers:
-                return reply
-            if time.monotonic() > end:
-                return reply
-            await asyncio.sleep(float(reply.headers["Retry-After"]))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from aiohttp import web
 
 _addresses = itertools.count(1)
 
+PATIENCE = 45.0  # seconds for a page, or the platform, on a busy machine
 READY_TIMEOUT = 60.0  # seconds for a small item to be indexed
 EVENT_TIMEOUT = 30.0  # seconds for an event to arrive
 
@@ -231,3 +233,19 @@ class Receiver:
         async with asyncio.timeout(timeout), self._arrived:
             await self._arrived.wait_for(lambda: len(self.of(event, conversation)) >= count)
         return self.of(event, conversation)
+
+
+class PatientApi(Api):
+    """Comes back when it is told to, as a client should, and with the same idempotency key."""
+
+    async def call(self, method: str, path: str, body: Any = None, **how: Any) -> Reply:
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" else {}
+        how["headers"] = {**headers, **(how.get("headers") or {})}
+        end = time.monotonic() + PATIENCE
+        while True:
+            reply = await super().call(method, path, body, **how)
+            if reply.status not in (409, 503) or "Retry-After" not in reply.headers:
+                return reply
+            if time.monotonic() > end:
+                return reply
+            await asyncio.sleep(float(reply.headers["Retry-After"]))

@@ -3,7 +3,6 @@
 import io
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 from deploy.local.programs import Program, stop
 from deploy.local.servers import free_port, listening
 from deploy.local.stack import answers_ok
-from tests.conftest import ROOT, RunningStack
+from tests.conftest import ROOT, RunningStack, data_folder
 from tests.e2e.client import Api, Receiver
 from tests.e2e.proxies import PROXIES, running
 
@@ -47,8 +46,7 @@ async def api(session: aiohttp.ClientSession, stack: RunningStack) -> Api:
 @pytest.fixture(scope="session")
 def slow_stack() -> Iterator[RunningStack]:
     """A second product beside the first, whose answers a slow model writes, word by word."""
-    folder = Path(tempfile.mkdtemp(prefix="chattery-test-"))
-    folder.chmod(0o755)
+    folder = data_folder()
     port = free_port()
     model = Program(
         "model",

@@ -5,13 +5,21 @@ import os
 import signal
 import time
 
+import aiohttp
 import pytest
 
-from tests.e2e.client import Api, Receiver
+from tests.conftest import RunningStack
+from tests.e2e.client import Api, PatientApi, Receiver
 
 SERVERS = ("nats", "redis", "postgres", "vectors")
 SERVICES = ("gateway", "chat", "ingest", "webhooks", "ratelimit")
 BACK_TIMEOUT = 120.0  # seconds for a killed process to be back
+
+
+@pytest.fixture
+async def api(session: aiohttp.ClientSession, stack: RunningStack) -> Api:
+    """Of a client that comes back after Retry-After: what was refused was not accepted."""
+    return PatientApi(session, stack.base_url, stack.api_key)
 
 
 async def kill(stack, name: str) -> None:

@@ -6,15 +6,14 @@
 import asyncio
 import json
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from libs.common.testing.model import Model
+from tests.conftest import data_folder
 from tests.e2e.client import Api, Receiver
 from tests.rollout import images
 from tests.rollout.cluster import SERVICES, Cluster, NotReady
@@ -38,8 +37,7 @@ async def otlp() -> AsyncIterator[Otlp]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster(otlp: Otlp) -> AsyncIterator[Cluster]:
     """One replica of each service; a rollout makes it two for as long as it takes."""
-    folder = Path(tempfile.mkdtemp(prefix="chattery-test-"))
-    folder.chmod(0o755)
+    folder = data_folder()
     async with Model.open(delay=DELAY) as model:
         made = Cluster(
             folder,
