@@ -341,6 +341,7 @@ async def backlog(report: Report, here: World) -> None:
     await here.start("webhooks")
     here.account_of_its_own()
     await here.endpoint("/backlog")
+    await _p99_of_new(here, "first")  # what a start brings with it
     calm = await _p99_of_new(here, "calm")
     here.kill("receiver")
     waiting: set[str] = set()

@@ -408,6 +408,7 @@ export class App {
 
   /** Add what the server has and we don't. */
   async #missing() {
+    if (!this.api.memory.visitorId) return; // who they are is just changing: all begins anew
     for (const message of await this.#messages()) this.#arrived(message);
   }
 

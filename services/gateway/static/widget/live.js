@@ -34,6 +34,7 @@ export class Live {
     const path = `/api/conversations/${this.conversation}/events`;
     let known = !!this.last;
     for (let tries = 0; !signal.aborted; tries++) {
+      if (!this.api.memory.visitorId) return; // another visitor from here on
       try {
         /** @type {Record<string, string>} */
         const headers = this.last ? { "Last-Event-ID": this.last } : {};
