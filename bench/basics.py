@@ -77,7 +77,7 @@ async def first_words(
 
 async def asked(running: RunningStack, http: aiohttp.ClientSession, bot: str) -> None:
     """One question, up to the first frame of its answer; the rest is left unread."""
-    headers = {**auth(running), "X-Forwarded-For": Api(http, "", "").address}
+    headers = Api(http, running.base_url, running.api_key).headers()  # each from its own address
     url = f"{running.base_url}/api/chat/{bot}"
     body = {"message": "Where is the office?"}
     async with http.post(url, json=body, headers=headers) as answer:

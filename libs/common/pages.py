@@ -10,6 +10,8 @@ from libs.common.calls.shapes import Pagination
 from libs.common.db import Tx
 from libs.common.errors import BadRequest
 
+NOT_OURS = "This cursor is not valid; start from the first page."
+
 
 def encode(position: str) -> str:
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
@@ -20,9 +22,12 @@ def decode(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as exc:
-        raise BadRequest("This cursor is not valid; start from the first page.") from exc
+        raise BadRequest(NOT_OURS) from exc
+    if not position.isprintable():  # of ids and times; Postgres takes no NUL
+        raise BadRequest(NOT_OURS)
+    return position
 
 
 def decode_moment(cursor: str | None) -> tuple[datetime | None, str | None]:
@@ -33,7 +38,7 @@ def decode_moment(cursor: str | None) -> tuple[datetime | None, str | None]:
     try:
         return datetime.fromisoformat(moment), id
     except ValueError as exc:
-        raise BadRequest("This cursor is not valid; start from the first page.") from exc
+        raise BadRequest(NOT_OURS) from exc
 
 
 def by_id(row: dict[str, Any]) -> str:

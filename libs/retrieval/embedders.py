@@ -42,16 +42,17 @@ class _Open(msgspec.Struct, frozen=True):
 
     async def passages(self, texts: Sequence[str]) -> Vectors:
         """Vectors of short texts, a row each; those seen lately are remembered."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self.texts]
-        if missing:
+        # Taken now: while others are embedded, somebody else may push them out.
+        found = {text: self.texts[text] for text in texts if text in self.texts}
+        if missing := [text for text in dict.fromkeys(texts) if text not in found]:
             fresh = await self.queries.embedder.embed_passages(missing)
-            self.texts.update(zip(missing, fresh, strict=True))
-        for text in texts:
+            found.update(zip(missing, fresh, strict=True))
+        for text, vector in found.items():
+            self.texts[text] = vector
             self.texts.move_to_end(text)
-        found = np.asarray([self.texts[text] for text in texts], np.float32)
         while len(self.texts) > REMEMBERED:
             self.texts.popitem(last=False)
-        return found
+        return np.asarray([found[text] for text in texts], np.float32)
 
 
 class QueryEmbedders:

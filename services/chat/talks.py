@@ -44,10 +44,9 @@ from services.chat.errors import (
 from services.chat.live import Watchers, tell
 from services.chat.reading import stop
 from services.chat.store import answers, chatbots, conversations, live
-from services.chat.store.conversations import ConversationRow, NewMessage
+from services.chat.store.conversations import LAST, ConversationRow, NewMessage
 
 MAX_TAGS = 50
-LAST = "msg_\uffff"  # after every message's id
 
 
 class _Unit(msgspec.Struct, frozen=True):

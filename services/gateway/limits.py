@@ -23,11 +23,11 @@ from libs.common.limits import Policy, PolicyFile
 from libs.common.telemetry import log
 from services.gateway.locallimits import LocalLimits
 
+BUDGET = 0.020  # seconds to wait for the limiter
 TRIPS_AFTER = 5  # failures in a row
 OPEN_FOR = 1.0  # seconds without asking once tripped
 MAX_DENIALS = 10_000
 
-BUDGET = 0.020  # seconds to wait for the limiter
 DECIDED_LOCALLY = Counter(
     "chattery_gateway_limits_decided_locally_total", "Requests the gateway judged by itself"
 )

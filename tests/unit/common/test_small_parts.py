@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from libs.common import errors
+from libs.common import errors, pages
 from libs.common.envelope import Actor, Context
 from libs.common.ids import is_id, new_id
 from libs.common.keyring import BadKeyring, Keyring, SealBroken
@@ -115,3 +115,15 @@ def test_no_credential_reaches_the_log(text: str) -> None:
 def test_a_log_keeps_what_is_no_secret() -> None:
     plain = f"conversation conv_{os.urandom(4).hex()} took 12 ms at https://example.com/a:b"
     assert redact(plain) == plain
+
+
+@pytest.mark.parametrize("position", ["\0", "conv_1\0", "2026-01-01 \0", "\ufffe"])
+def test_a_cursor_that_no_list_gave_is_refused(position: str) -> None:
+    with pytest.raises(errors.BadRequest):
+        pages.decode(pages.encode(position))
+
+
+def test_a_cursor_of_another_order_is_refused() -> None:
+    assert pages.decode(pages.encode("conv_1")) == "conv_1"
+    with pytest.raises(errors.BadRequest):
+        pages.decode_moment(pages.encode("conv_1"))
