@@ -90,7 +90,10 @@ class ListConversations(Listing, frozen=True, kw_only=True):
 
 
 class ListMessages(Listing, frozen=True, kw_only=True):
+    """``newest`` first is for whoever shows the end of a long conversation at once."""
+
     id: Id
+    order: Literal["oldest", "newest"] = "oldest"
 
 
 class ReplyToConversation(Request, frozen=True, kw_only=True):

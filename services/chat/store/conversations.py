@@ -299,17 +299,19 @@ async def message(tx: Tx, account: str, conversation: str, id: str) -> Message |
 async def messages_page(
     tx: Tx, account: str, wanted: ListMessages, *, internal: bool
 ) -> Page[Message]:
-    """Oldest first; notes only for those who work here.
+    """Oldest first unless asked otherwise; notes only for those who work here.
 
     A question whose answer is still being written has the status ``answering`` and its id.
     """
+    after: LiteralString = " and (%(after)s::text is null or m.id > %(after)s) order by m.id"
+    if wanted.order == "newest":
+        after = " and (%(after)s::text is null or m.id < %(after)s) order by m.id desc"
     rows, pagination = await pages.page(
         tx,
         "select m.*, a.id as running_answer from messages m left join answers a on"
         " a.conversation_id = m.conversation_id and a.finished_at is null and a.question_id = m.id"
         " where m.account_id = %(account)s and m.conversation_id = %(id)s"
-        " and (%(internal)s or not m.internal) and (%(after)s::text is null or m.id > %(after)s)"
-        " order by m.id limit %(rows)s",
+        f" and (%(internal)s or not m.internal){after} limit %(rows)s",
         {
             "account": account,
             "id": wanted.id,

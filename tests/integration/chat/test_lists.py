@@ -32,3 +32,20 @@ async def test_a_cursor_of_another_order_is_refused(chat: Chat) -> None:
 
     asked = calls.ListConversations(sort="activity", cursor=page.pagination.cursor)
     assert await chat.refused(calls.CONVERSATIONS_LIST, asked) == "invalid_request"
+
+
+async def test_a_long_conversation_can_be_read_from_its_end(chat: Chat) -> None:
+    bot = await chat.bot()
+    first = (await chat.ask(bot, "Hello 0")).asked.conversation_id
+    for n in (1, 2):
+        await chat.ask(bot, f"Hello {n}", conversation_id=first)
+    there = [message.id for message in await chat.messages(first)]
+    read: list[str] = []
+    cursor = None
+    while len(read) < len(there):
+        asked = calls.ListMessages(id=first, order="newest", limit=4, cursor=cursor)
+        page = await chat.call(calls.CONVERSATION_MESSAGES, asked)
+        read += [message.id for message in page.data]
+        assert page.pagination.has_more == (len(read) < len(there))
+        cursor = page.pagination.cursor
+    assert read == there[::-1]
