@@ -2,13 +2,15 @@
 
 import { h } from "./dom.js";
 
-/** @param {string} name @param {import("./message.js").Bubble[]} bubbles @param {import("./text.js").Text} words */
-export function save(name, bubbles, words) {
-  const who = (/** @type {import("./message.js").Bubble} */ one) =>
-    one.sender === "visitor" ? words.you : one.sender === "admin" ? one.author || words.team : name;
-  const text = bubbles
+/** @typedef {{sender: string, author?: string | null, text: string, createdAt?: string}} Said */
+
+/** @param {string} name @param {Said[]} said @param {import("./text.js").Text} words */
+export function save(name, said, words) {
+  /** @type {Record<string, (one: Said) => string>} */
+  const who = { visitor: () => words.you, bot: () => name, admin: (one) => one.author || words.team, system: () => "" };
+  const text = said
     .filter((one) => one.text)
-    .map((one) => `${who(one)}, ${new Date(one.createdAt).toLocaleString()}\n${one.text}\n`)
+    .map((one) => `${[who[one.sender]?.(one), new Date(one.createdAt ?? 0).toLocaleString()].filter(Boolean).join(", ")}\n${one.text}\n`)
     .join("\n");
   const href = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
   h("a", { href, download: `${name}.txt` }).click();

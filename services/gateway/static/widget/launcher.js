@@ -228,15 +228,16 @@ class Widget {
     this.#shown = false;
     this.button.setAttribute("aria-expanded", "false");
     this.#api.remember({ open: false });
+    const within = this.#shadow.activeElement; // else what has the focus keeps it
     (await this.#load()).hide();
-    this.button.focus();
+    if (within) this.button.focus();
     this.emit("close", {});
   }
 
   /** Open, and ask something in the visitor's name. @param {string} message */
   async send(message) {
     await this.open();
-    await (await this.#load()).send(String(message));
+    await (await this.#load()).asking.send(String(message));
   }
 
   /**

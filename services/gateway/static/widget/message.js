@@ -52,6 +52,8 @@ export class Bubble {
     this.author = message.author ?? "";
     this.createdAt = message.createdAt ?? new Date().toISOString();
     this.text = "";
+    /** @type {HTMLElement | undefined} the line above it that says which day it is */
+    this.day = undefined;
     this.body = h("div", { class: "bubble", dir: "auto" });
     this.below = h("div", { class: "below" });
     this.element = h("div", { class: `message ${this.sender}` }, ...this.#who(), this.body);

@@ -68,6 +68,11 @@ export class Panel {
     else if (this.menu.contains(/** @type {ShadowRoot} */ (this.element.getRootNode()).activeElement)) this.more.focus();
   }
 
+  /** Whether it covers the page, as on a phone. */
+  get covers() {
+    return this.element.clientWidth === innerWidth;
+  }
+
   /** @param {KeyboardEvent} event */
   #keys(event) {
     event.stopPropagation(); // the page's shortcuts are not meant
@@ -78,7 +83,7 @@ export class Panel {
         this.more.focus();
       }
     }
-    if (event.key === "Tab" && this.element.clientWidth === innerWidth) this.#within(event);
+    if (event.key === "Tab" && this.covers) this.#within(event);
   }
 
   /** Where the panel covers the page, focus stays within it. @param {KeyboardEvent} event */

@@ -105,6 +105,8 @@ th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: start; }
 .why input { flex: 1; min-width: 0; font: inherit; font-size: 14px; padding: 6px 10px; border: 1px solid var(--quiet); border-radius: 9px; background: var(--ground); color: var(--text); }
 .chips { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 14px; padding-inline-start: 38px; }
 .chip { display: inline-flex; align-items: center; gap: 8px; min-height: 36px; padding: 6px 14px; border: 1px solid var(--accent); border-radius: 18px; background: var(--ground); color: var(--accent); text-align: start; font-size: 14px; font-weight: 550; }
+.before { align-self: center; flex: none; margin-bottom: 18px; }
+.chip:disabled { opacity: .6; }
 .chip:hover { background: color-mix(in srgb, var(--accent) 8%, var(--ground)); }
 .chip .icon { width: 16px; height: 16px; }
 

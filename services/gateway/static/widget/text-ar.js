@@ -24,6 +24,7 @@ export default {
   retry: "حاول مجددًا",
   unavailable: "الدردشة غير متاحة حاليًا.",
   latest: "الانتقال إلى أحدث رسالة",
+  earlier: "الرسائل السابقة",
   waiting: "بانتظار أحد الموظفين",
   typing: "{name} يكتب…",
   thinking: "جارٍ البحث عن إجابة…",

@@ -24,6 +24,7 @@ export default {
   retry: "Erneut versuchen",
   unavailable: "Der Chat ist gerade nicht verfügbar.",
   latest: "Zur neuesten Nachricht",
+  earlier: "Frühere Nachrichten",
   waiting: "Gleich ist jemand für Sie da",
   typing: "{name} schreibt…",
   thinking: "Antwort wird gesucht…",

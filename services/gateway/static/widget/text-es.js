@@ -24,6 +24,7 @@ export default {
   retry: "Reintentar",
   unavailable: "El chat no está disponible en este momento.",
   latest: "Ir al mensaje más reciente",
+  earlier: "Mensajes anteriores",
   waiting: "Esperando a una persona",
   typing: "{name} está escribiendo…",
   thinking: "Buscando una respuesta…",

@@ -24,6 +24,7 @@ export default {
   retry: "Réessayer",
   unavailable: "Le chat n’est pas disponible pour le moment.",
   latest: "Aller au message le plus récent",
+  earlier: "Messages précédents",
   waiting: "En attente d’une personne",
   typing: "{name} écrit…",
   thinking: "Recherche d’une réponse…",

@@ -24,6 +24,7 @@ export default {
   retry: "फिर कोशिश करें",
   unavailable: "चैट अभी उपलब्ध नहीं है।",
   latest: "सबसे नए संदेश पर जाएँ",
+  earlier: "पिछले संदेश",
   waiting: "प्रतिनिधि की प्रतीक्षा",
   typing: "{name} लिख रहे हैं…",
   thinking: "उत्तर खोजा जा रहा है…",

@@ -24,6 +24,7 @@ export default {
   retry: "Riprova",
   unavailable: "La chat non è disponibile in questo momento.",
   latest: "Vai al messaggio più recente",
+  earlier: "Messaggi precedenti",
   waiting: "In attesa di una persona",
   typing: "{name} sta scrivendo…",
   thinking: "Cerco una risposta…",

@@ -24,6 +24,7 @@ export default {
   retry: "再試行",
   unavailable: "現在チャットを利用できません。",
   latest: "最新のメッセージへ",
+  earlier: "以前のメッセージ",
   waiting: "担当者を待っています",
   typing: "{name}さんが入力中…",
   thinking: "回答を探しています…",

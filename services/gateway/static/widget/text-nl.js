@@ -24,6 +24,7 @@ export default {
   retry: "Opnieuw proberen",
   unavailable: "De chat is nu niet beschikbaar.",
   latest: "Naar het nieuwste bericht",
+  earlier: "Eerdere berichten",
   waiting: "Wachten op een medewerker",
   typing: "{name} is aan het typen…",
   thinking: "Antwoord wordt gezocht…",

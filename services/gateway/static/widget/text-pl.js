@@ -24,6 +24,7 @@ export default {
   retry: "Spróbuj ponownie",
   unavailable: "Czat jest teraz niedostępny.",
   latest: "Przejdź do najnowszej wiadomości",
+  earlier: "Wcześniejsze wiadomości",
   waiting: "Oczekiwanie na konsultanta",
   typing: "{name} pisze…",
   thinking: "Szukam odpowiedzi…",

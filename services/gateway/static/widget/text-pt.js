@@ -24,6 +24,7 @@ export default {
   retry: "Tentar de novo",
   unavailable: "O chat não está disponível no momento.",
   latest: "Ir para a mensagem mais recente",
+  earlier: "Mensagens anteriores",
   waiting: "Aguardando uma pessoa",
   typing: "{name} está escrevendo…",
   thinking: "Procurando uma resposta…",

@@ -24,6 +24,7 @@ export default {
   retry: "Повторить",
   unavailable: "Чат сейчас недоступен.",
   latest: "К последнему сообщению",
+  earlier: "Предыдущие сообщения",
   waiting: "Ожидаем сотрудника",
   typing: "{name} печатает…",
   thinking: "Ищу ответ…",

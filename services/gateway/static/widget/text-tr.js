@@ -24,6 +24,7 @@ export default {
   retry: "Yeniden dene",
   unavailable: "Sohbet şu anda kullanılamıyor.",
   latest: "En yeni mesaja git",
+  earlier: "Önceki mesajlar",
   waiting: "Bir temsilci bekleniyor",
   typing: "{name} yazıyor…",
   thinking: "Yanıt aranıyor…",

@@ -24,6 +24,7 @@ export default {
   retry: "重试",
   unavailable: "聊天暂时不可用。",
   latest: "跳到最新消息",
+  earlier: "更早的消息",
   waiting: "正在等待客服",
   typing: "{name} 正在输入…",
   thinking: "正在查找答案…",

@@ -26,6 +26,7 @@ export const ENGLISH = {
   retry: "Try again",
   unavailable: "Chat is not available right now.",
   latest: "Go to the newest message",
+  earlier: "Earlier messages",
   waiting: "Waiting for a person",
   typing: "{name} is typing…",
   thinking: "Looking for an answer…",
