@@ -20,8 +20,14 @@ for (const place of document.querySelectorAll("[data-origin]")) place.textConten
 for (const figure of document.querySelectorAll("figure.code")) {
   const copy = make("button", { type: "button", className: "copy", textContent: "Copy" });
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(figure.querySelector("code")?.textContent ?? "");
-    copy.textContent = "Copied";
+    const code = /** @type {HTMLElement} */ (figure.querySelector("code"));
+    try {
+      await navigator.clipboard.writeText(code.textContent ?? "");
+      copy.textContent = "Copied";
+    } catch { // not allowed, or not there without https
+      getSelection()?.selectAllChildren(code);
+      copy.textContent = "Press Ctrl+C";
+    }
     setTimeout(() => (copy.textContent = "Copy"), 2_000);
   });
   figure.querySelector("figcaption")?.append(copy);

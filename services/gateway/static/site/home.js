@@ -4,13 +4,19 @@ for (const place of document.querySelectorAll("[data-origin]")) place.textConten
 
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.closest("figure")?.querySelector("code")?.textContent ?? "");
-    button.textContent = "Copied";
+    const code = /** @type {HTMLElement} */ (button.closest("figure")?.querySelector("code"));
+    try {
+      await navigator.clipboard.writeText(code.textContent ?? "");
+      button.textContent = "Copied";
+    } catch { // not allowed, or not there without https
+      getSelection()?.selectAllChildren(code);
+      button.textContent = "Press Ctrl+C";
+    }
     setTimeout(() => (button.textContent = "Copy"), 2_000);
   });
 }
 
-const { chatbotId } = await (await fetch("/demo.json")).json();
+const { chatbotId } = await fetch("/demo.json").then((response) => response.json()).catch(() => ({})); // the page stands without it
 if (chatbotId) {
   const { start } = await import("/widget.mjs");
   const widget = await start({ chatbot: chatbotId });

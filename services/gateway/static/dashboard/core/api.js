@@ -66,7 +66,7 @@ function unreached(error) {
 }
 
 /** @param {Response} response @param {string} path */
-async function refusal(response, path) {
+export async function refusal(response, path) {
   const { error = {} } = await response.json().catch(() => ({}));
   if (response.status === 401 && !path.startsWith("auth/")) session.over();
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
@@ -75,6 +75,9 @@ async function refusal(response, path) {
   const requestId = response.headers.get("X-Request-Id") ?? "";
   return new ApiError({ status: response.status, code: error.code ?? "error", message, details: error.details, requestId, retryAfter });
 }
+
+/** For requests sent twice to count once. */
+export const token = () => [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
 
 /** With the version to name in `If-Match` when it is changed. @param {string} path @param {AbortSignal} signal @returns {Promise<{data: any, etag: string}>} */
 export async function getTagged(path, signal) {

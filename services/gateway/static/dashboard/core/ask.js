@@ -1,6 +1,6 @@
 // Ask a chatbot something as its owner: the answer as it is written.
 import { events } from "/assets/widget/{{version}}/sse.js";
-import { ApiError } from "./api.js";
+import { ApiError, refusal } from "./api.js";
 
 /** @typedef {{text: string, finishReason?: string, sources?: any[], conversationId?: string, error?: any}} Answer */
 
@@ -16,10 +16,7 @@ export async function ask(chatbot, message, told) {
   }).catch(() => {
     throw new ApiError({ status: 0, code: "offline", message: "The server could not be reached. Check your connection." });
   });
-  if (!response.ok) {
-    const { error = {} } = await response.json().catch(() => ({}));
-    throw new ApiError({ status: response.status, code: error.code ?? "error", message: error.message ?? `The server answered ${response.status}.` });
-  }
+  if (!response.ok) throw await refusal(response, "chat");
   /** @type {Answer} */
   let answer = { text: "" };
   try {

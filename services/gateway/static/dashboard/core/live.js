@@ -1,7 +1,7 @@
 // What happens in the account's conversations, as it happens. One stream for the whole page.
-import { get } from "./api.js";
-import { waiting } from "./store.js";
-import { signal } from "./ui.js";
+import { get, session } from "./api.js";
+import { expired, waiting } from "./store.js";
+import { effect, signal } from "./ui.js";
 
 const PAUSES = [1_000, 2_000, 5_000, 10_000, 30_000]; // ms between tries
 const SETTLE = 400; // ms of quiet before the waiting are counted again
@@ -33,6 +33,7 @@ export function follow() {
     };
     source.onerror = () => {
       connection.value = "away";
+      if (source?.readyState === EventSource.CLOSED) ended(); // refused, not lost
       source?.close();
       const pause = PAUSES[Math.min(tries++, PAUSES.length - 1)];
       timer = window.setTimeout(connect, pause * (0.75 + Math.random() / 2));
@@ -46,7 +47,7 @@ export function follow() {
     }
   };
   const sooner = () => {
-    if (connection.value !== "away") return;
+    if (connection.peek() !== "away") return; // unwatched: an effect calls this
     clearTimeout(timer);
     tries = 0;
     connect();
@@ -54,12 +55,20 @@ export function follow() {
   connect();
   addEventListener("online", sooner);
   const uncount = count();
+  const unwatch = effect(() => void (expired.value || sooner())); // logged in again
   return () => {
+    unwatch();
     removeEventListener("online", sooner);
     clearTimeout(timer);
     source?.close();
     uncount();
   };
+}
+
+/** See whether it is the session that is over. */
+async function ended() {
+  const found = await get("auth/session").catch(() => null);
+  if (found && !found.me) session.over();
 }
 
 /** Keep the number of those who wait for a person. */

@@ -10,11 +10,12 @@ export const users = signal(/** @type {any[]} */ ([]));
 /** How many conversations wait for a person. */
 export const waiting = signal(0);
 
+/** Whether the session ended while one worked: what is on the screen stays, behind a login. */
+export const expired = signal(false);
 session.over = () => {
   if (me.value) expired.value = true;
-  me.value = null;
+  else me.value = null;
 };
-export const expired = signal(false);
 
 /** @param {string} scope */
 export const may = (scope) => !scope || !!me.value?.scopes.some((/** @type {string} */ s) => s === scope || s === "admin");

@@ -1,10 +1,10 @@
 // Which of all there is to show: the login, the frame with a screen, or that the server is away.
-import { readChatbots, readUsers, enter, me } from "../core/store.js";
+import { readChatbots, readUsers, enter, expired, me } from "../core/store.js";
 import { html, signal, useEffect } from "../core/ui.js";
 import { Confirm } from "../parts/dialog.js";
 import { Problem } from "../parts/states.js";
 import { Toasts } from "../parts/toast.js";
-import { Login } from "../login/screen.js";
+import { Again, Login } from "../login/screen.js";
 import { Frame } from "./frame.js";
 
 /** What kept the dashboard from starting. */
@@ -35,5 +35,5 @@ export function App() {
 function inside() {
   if (failed.value) return html`<main class="alone"><div class="panel stack"><h1>Chattery is away</h1><${Problem} error=${failed.value} retry=${again} /></div></main>`;
   if (me.value === undefined) return null;
-  return me.value === null ? html`<${Login} />` : html`<${Frame} />`;
+  return me.value === null ? html`<${Login} />` : html`<${Frame} />${expired.value && html`<${Again} />`}`;
 }

@@ -1,47 +1,51 @@
 // One conversation being worked on: what is known of it, what is under way, and what can be done.
-import { call, get, post } from "../core/api.js";
+import { call, get, post, token } from "../core/api.js";
 import { onLive } from "../core/live.js";
 import { me } from "../core/store.js";
 import { useCallback, useEffect, useRef, useState } from "../core/ui.js";
 
-const MOST_PAGES = 10; // of 100 messages
+const PAGE = 100; // messages
 const TYPING_SHOWN = 5_000; // ms
 const TYPING_TOLD = 3_000; // ms
 
 /** @typedef {{key: string, text: string, note: boolean, state: "sending" | "failed", error?: any}} Pending */
-/** @typedef {{conversation?: any, messages: any[], pending: Pending[], error?: any, cut: boolean, typing: boolean}} Talk */
-
-/** For requests sent twice to count once. */
-export const token = () => [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
+/** @typedef {{conversation?: any, messages: any[], earlier: string | null, pending: Pending[], error?: any, typing: boolean}} Talk
+ *   `earlier` is the cursor of what came before `messages` */
 
 /** @param {string} id */
 export function useTalk(id) {
-  const [talk, set] = useState(/** @type {Talk} */ ({ messages: [], pending: [], cut: false, typing: false }));
+  const [talk, set] = useState(/** @type {Talk} */ ({ messages: [], earlier: null, pending: [], typing: false }));
   const change = useCallback((/** @type {(talk: Talk) => Partial<Talk>} */ how) => set((now) => ({ ...now, ...how(now) })), []);
   const load = useCallback(async () => {
     try {
-      const [conversation, [messages, cut]] = await Promise.all([get(`conversations/${id}`), history(id)]);
-      change((now) => ({ conversation, messages: messages.reduce(merged, now.messages), cut, error: undefined }));
+      const [conversation, end] = await Promise.all([get(`conversations/${id}`), part(id, null)]);
+      change((now) => ({ conversation, ...joined(now, end), error: undefined }));
     } catch (error) {
       change(() => ({ error }));
     }
   }, [id]);
   useEffect(() => void load(), [load]);
   useLiveTalk(id, change, load);
-  return { ...talk, reload: load, ...useActs(id, talk, change) };
+  /** Read what came before. @param {() => void} found told just before it is shown */
+  const more = async (found) => {
+    const before = await part(id, talk.earlier);
+    found();
+    change((now) => ({ messages: [...before.messages, ...now.messages], earlier: before.earlier }));
+  };
+  return { ...talk, reload: load, more, ...useActs(id, talk, change) };
 }
 
-/** All messages, oldest first; whether there are more than are read. @param {string} id @returns {Promise<[any[], boolean]>} */
-async function history(id) {
-  const messages = [];
-  let cursor = null;
-  for (let n = 0; n < MOST_PAGES; n++) {
-    const page = await get(`conversations/${id}/messages`, { limit: 100, cursor });
-    messages.push(...page.data);
-    cursor = page.pagination.cursor;
-    if (!page.pagination.hasMore) return [messages, false];
-  }
-  return [messages, true];
+/** The last messages, or those before a cursor; oldest first. @param {string} id @param {string | null} cursor */
+async function part(id, cursor) {
+  const { data, pagination } = await get(`conversations/${id}/messages`, { order: "newest", limit: PAGE, cursor });
+  return { messages: /** @type {any[]} */ (data).reverse(), earlier: pagination.hasMore ? pagination.cursor : null };
+}
+
+/** What is shown, and the end of it read anew; without a gap between the two. @param {Talk} now @param {{messages: any[], earlier: string | null}} end */
+function joined(now, end) {
+  const known = new Set(now.messages.map((one) => one.id));
+  if (end.earlier && !end.messages.some((one) => known.has(one.id))) return end;
+  return { messages: end.messages.reduce(merged, now.messages), earlier: now.messages.length ? now.earlier : end.earlier };
 }
 
 /** @param {any[]} messages @param {any} one */

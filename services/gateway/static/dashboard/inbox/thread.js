@@ -4,7 +4,7 @@ import { go, href } from "../core/router.js";
 import { chatbot, me } from "../core/store.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { Button } from "../parts/button.js";
-import { Loading, Note, Problem } from "../parts/states.js";
+import { Loading, Problem } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { Composer } from "./composer.js";
 import { Details } from "./details.js";
@@ -78,9 +78,13 @@ function Messages({ talk }) {
   const [below, tell] = useState(false);
   const { messages, pending, typing, conversation } = talk;
   const size = messages.length + pending.length;
+  const fromEnd = useRef(0); // px, while earlier ones are put above
   useLayoutEffect(() => {
     const box = /** @type {HTMLElement} */ (log.current);
-    if (along.current || pending.length) box.scrollTop = box.scrollHeight;
+    if (fromEnd.current) {
+      box.scrollTop = box.scrollHeight - fromEnd.current;
+      fromEnd.current = 0;
+    } else if (along.current || pending.length) box.scrollTop = box.scrollHeight;
     else tell(true);
   }, [size, typing, messages.at(-1)?.text]);
   const scrolled = () => {
@@ -88,6 +92,11 @@ function Messages({ talk }) {
     along.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
     if (along.current && below) tell(false);
   };
+  const earlier = () => talk.more(() => {
+    const box = /** @type {HTMLElement} */ (log.current);
+    fromEnd.current = box.scrollHeight - box.scrollTop;
+    box.focus(); // the button may be gone in a moment
+  });
   const down = () => /** @type {HTMLElement} */ (log.current).scrollTo({ top: 1e9, behavior: "smooth" });
   useEffect(() => {
     const box = /** @type {HTMLElement} */ (log.current);
@@ -97,10 +106,10 @@ function Messages({ talk }) {
   }, []);
   return html`
     <div class="log" ref=${log} onScroll=${scrolled} role="log" aria-label="Messages" tabindex="0">
+      ${talk.earlier && html`<${Button} kind="small earlier" act=${earlier}>Earlier messages<//>`}
       ${messages.map((message, i) => html`
         ${day(message.createdAt) !== (messages[i - 1] && day(messages[i - 1].createdAt)) && html`<div class="day" key=${`day-${message.id}`}>${day(message.createdAt)}</div>`}
         <${Message} key=${message.id} message=${message} bot=${chatbot(conversation.chatbotId)?.name ?? "Bot"} />`)}
-      ${talk.cut && html`<${Note}>Only the first 1,000 messages are shown. Export the conversation to read them all.<//>`}
       ${pending.map((one) => html`<${Unsent} key=${one.key} one=${one} again=${talk.again} discard=${talk.discard} />`)}
       ${(typing || conversation.answerId) && html`<div class="tiny quiet typing" role="status">${typing ? "The visitor is typing…" : "The bot is answering…"}</div>`}
       ${below && html`<button type="button" class="button small below" onClick=${down}>New messages ↓</button>`}

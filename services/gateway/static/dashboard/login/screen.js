@@ -1,7 +1,7 @@
 // Who are you: logging in, a forgotten password, and the links of mails (their token is in the hash).
 import { post } from "../core/api.js";
 import { expired, me } from "../core/store.js";
-import { html, useState } from "../core/ui.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
 import { Button } from "../parts/button.js";
 import { TextField } from "../parts/field.js";
 import { Note, Problem } from "../parts/states.js";
@@ -13,11 +13,23 @@ function link() {
   return [what, decodeURIComponent(token)];
 }
 
-export function Login() {
+/** The session ended in the middle of something, which is still there when one is back. */
+export function Again() {
+  const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const show = () => /** @type {HTMLDialogElement | null} */ (element.current)?.showModal();
+  useEffect(show, []);
+  return html`<dialog class="again" ref=${element} aria-label="Log in" onCancel=${(/** @type {Event} */ e) => e.preventDefault()} onClose=${show}>
+    <div class="alone"><${Panel} /></div></dialog>`;
+}
+
+export const Login = () => html`<main class="alone"><${Panel} /></main>`;
+
+function Panel() {
   const [[what, token], follow] = useState(link);
   const [view, show] = useState(what || "login");
   const done = (/** @type {any} */ found) => {
     history.replaceState(null, "", location.pathname + location.search);
+    if (me.value && me.value.user.id !== found.user.id) return location.reload(); // nothing here is theirs
     expired.value = false;
     me.value = found;
   };
@@ -26,13 +38,17 @@ export function Login() {
     follow(["", ""]);
     show("login");
   };
-  document.title = "Log in · Chattery";
-  return html`<main class="alone"><div class="panel"><img src=${ICON} alt="" />
+  useEffect(() => {
+    const before = document.title;
+    document.title = "Log in · Chattery";
+    return () => void (document.title = before);
+  }, []);
+  return html`<div class="panel"><img src=${ICON} alt="" />
     ${view === "login" && html`<${Enter} done=${done} forgot=${() => show("forgot")} />`}
     ${view === "forgot" && html`<${Forgot} back=${leave} />`}
     ${view === "reset" && html`<${SetPassword} title="Choose a new password" path="auth/reset/confirm" token=${token} done=${done} back=${leave} />`}
     ${view === "invitation" && html`<${SetPassword} title="Welcome to Chattery" path="auth/invitation" token=${token} named done=${done} back=${leave} />`}
-  </div></main>`;
+  </div>`;
 }
 
 /** A form's state: busy, what went wrong, and how to send it. @param {() => Promise<any>} send */

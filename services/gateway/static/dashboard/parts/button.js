@@ -33,9 +33,11 @@ export function Button({ act, kind = "", icon, label, busy = false, disabled = f
 export function Copy({ text, label = "Copy", kind = "small" }) {
   const [copied, set] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text).catch(() => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // forbidden, or not there at all: without https
       throw new Error("The browser did not allow copying. Select the text and copy it by hand.");
-    });
+    }
     set(true);
     setTimeout(() => set(false), 1_800);
   };

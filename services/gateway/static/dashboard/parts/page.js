@@ -1,4 +1,4 @@
-import { html } from "../core/ui.js";
+import { html, useEffect, useRef } from "../core/ui.js";
 import { Icon } from "./icon.js";
 
 /**
@@ -20,10 +20,16 @@ export const Page = ({ title, text, actions, back, narrow = false, tabs, childre
   </div>`;
 
 /** @param {{label: string, tabs: {href: string, label: string, on: boolean}[]}} of */
-export const Tabs = ({ label, tabs }) => html`
-  <nav class="tabs" aria-label=${label}>
+export function Tabs({ label, tabs }) {
+  const root = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => { // where they don't all fit, the one we are at does
+    const here = /** @type {HTMLElement | null | undefined} */ (root.current?.querySelector("[aria-current]"));
+    if (here && root.current) root.current.scrollLeft = here.offsetLeft - (root.current.clientWidth - here.offsetWidth) / 2;
+  }, [tabs.findIndex((tab) => tab.on)]);
+  return html`<nav class="tabs" aria-label=${label} ref=${root}>
     ${tabs.map((tab) => html`<a href=${tab.href} aria-current=${tab.on ? "page" : undefined}>${tab.label}</a>`)}
   </nav>`;
+}
 
 /** A box with a title. @param {{title?: any, text?: any, actions?: any, footer?: any, bare?: boolean, children?: any, level?: number}} of */
 export const Card = ({ title, text, actions, footer, bare = false, children }) => html`

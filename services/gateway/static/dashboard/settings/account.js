@@ -37,7 +37,7 @@ function Name({ account, put }) {
 
 /** How long conversations are kept is set for each chatbot. */
 const Retention = () => html`<${Card} bare title="How long conversations are kept" text="Older ones are deleted with their messages; set it at each chatbot.">
-  <ul class="list">${(chatbots.value ?? []).map((bot) => html`<li key=${bot.id}><a class="item" href=${href(`chatbots/${bot.id}/privacy`)}>
+  <ul class="list">${(chatbots.value ?? []).map((bot) => html`<li key=${bot.id}><a class="item" href=${href(`chatbots/${bot.id}/limits`)}>
     <span class="grow cut">${bot.name}</span><span class="quiet">${bot.retentionDays ? `${bot.retentionDays} days` : "For ever"}</span></a></li>`)}</ul><//>`;
 
 /** @param {{account: any}} of */

@@ -20,8 +20,8 @@ export function Audit({ query }) {
     <${Card} bare>
       <${Listed} list=${list} empty=${html`<${Empty} icon="clock" title="Nothing was changed" text=${from || to ? "Nothing in this stretch of time." : "Every change made here or with an API key is noted."} />`}>
         <div class="scroll" tabindex="0" role="region" aria-label="Audit log"><table class="grid"><thead><tr><th>When</th><th>Who</th><th>What</th><th>On</th><th>From</th></tr></thead>
-          <tbody>${list.items.map((entry) => html`<tr key=${entry.id}><td class="nowrap">${at(entry.at)}</td><td>${who(entry)}</td><td>${words(entry.action)}</td>
-            <td class="mono" title=${`Request ${entry.requestId}`}>${entry.target}</td><td class="mono">${entry.ip}</td></tr>`)}</tbody></table></div>
+          <tbody>${list.items.map((entry) => html`<tr key=${entry.id}><td class="nowrap" data-of="When">${at(entry.at)}</td><td data-of="Who"><span>${who(entry)}</span></td><td data-of="What">${words(entry.action)}</td>
+            <td class="mono" data-of="On" title=${`Request ${entry.requestId}`}>${entry.target}</td><td class="mono" data-of="From">${entry.ip}</td></tr>`)}</tbody></table></div>
       <//><//>`;
 }
 

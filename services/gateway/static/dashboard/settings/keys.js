@@ -40,10 +40,10 @@ export function Keys() {
     <${Listed} list=${list} empty=${html`<${Empty} icon="key" title="No keys" text="Make one to use the API from your servers.">${button}<//>`}>
       <div class="scroll" tabindex="0" role="region" aria-label="API keys"><table class="grid"><thead><tr><th>Name</th><th>Key</th><th>May</th><th>Last used</th><th>Expires</th><th><span class="hush">Actions</span></th></tr></thead>
         <tbody>${list.items.map((key) => html`<tr key=${key.id}>
-          <td><span class="strong">${key.name}</span> ${key.test && html`<${Badge}>test<//>`}<span class="small quiet" style=${{ display: "block" }}>${ago(key.createdAt)}${person(key.userId) ? `, ${person(key.userId).name || person(key.userId).email}` : ""}</span></td>
-          <td class="mono">${key.prefix}…</td>
-          <td><span class="row wrap">${key.scopes.map((/** @type {string} */ scope) => html`<${Badge}>${scope}<//>`)}</span></td>
-          <td>${ago(key.lastUsedAt)}</td><td>${expiry(key.expiresAt)}</td>
+          <td><div><span class="strong">${key.name}</span> ${key.test && html`<${Badge}>test<//>`}<span class="small quiet" style=${{ display: "block" }}>${ago(key.createdAt)}${person(key.userId) ? `, ${person(key.userId).name || person(key.userId).email}` : ""}</span></div></td>
+          <td class="mono" data-of="Key">${key.prefix}…</td>
+          <td data-of="May"><span class="row wrap">${key.scopes.map((/** @type {string} */ scope) => html`<${Badge}>${scope}<//>`)}</span></td>
+          <td data-of="Last used">${ago(key.lastUsedAt)}</td><td data-of="Expires">${expiry(key.expiresAt)}</td>
           <td class="end"><${Button} kind="small danger" act=${() => revoke(key)} aria-label=${`Revoke ${key.name}`}>Revoke<//></td></tr>`)}</tbody></table></div>
     <//>
     ${making && html`<${Make} close=${() => make(false)} made=${done} />`}

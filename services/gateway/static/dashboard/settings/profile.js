@@ -12,7 +12,7 @@ import { Badge, Loaded, Problem } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { useForm } from "./form.js";
 
-const SHORTEST = 8; // characters of a password
+const SHORTEST = 10; // characters of a password
 
 export const Profile = () => html`<div class="stack loose narrowed">
   <${Person} /><${Password} /><${Sessions} /></div>`;

@@ -49,7 +49,9 @@ function Person({ user, fresh, show }) {
     ...ROLES.filter(([role]) => role !== user.role).map(([role]) => ({ label: `Make ${NAMES[role].toLowerCase()}`, icon: "user", act: change({ role }, `${name} is ${NAMES[role].toLowerCase()} now.`) })),
     user.status === "invited" && { label: "Invite again", icon: "send", act: async () => show(await post(`users/${user.id}/invite`).catch((/** @type {Error} */ error) => toast(error.message, { bad: true }))) },
     user.status === "disabled" && { label: "Let in again", icon: "check", act: change({ status: "active" }, `${name} may log in again.`) },
-    user.status === "active" && !self && { label: "Lock out", icon: "lock", act: change({ status: "disabled" }, `${name} is logged out and can't log in.`) },
+    user.status === "active" && !self && { label: "Lock out…", icon: "lock", danger: true, act: () => confirm({
+      title: `Lock ${name} out?`, text: "They are logged out everywhere at once and can't log in, until you let them in again.", action: "Lock out", danger: true,
+      do: async () => (await patch(`users/${user.id}`, { status: "disabled" }), toast(`${name} is logged out and can't log in.`), fresh()) }) },
     !self && { label: "Remove…", icon: "trash", danger: true, act: () => confirm({
       title: `Remove ${name}?`, text: "Their sessions end and the API keys they made are revoked. What they wrote stays.", action: "Remove", danger: true,
       do: async () => (await remove(`users/${user.id}`), toast(`${name} is removed.`), fresh()) }) },

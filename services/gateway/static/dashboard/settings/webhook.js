@@ -54,7 +54,9 @@ function items(it, { change, show, tell }) {
   return [
     { label: "Change…", icon: "edit", act: () => show("edit") },
     it.enabled
-      ? { label: "Switch off", icon: "close", act: () => told(change({ enabled: false }).then(() => toast("It is off. Nothing is sent to it."))) }
+      ? { label: "Switch off…", icon: "close", act: () => confirm({
+          title: "Switch this endpoint off?", text: "What happens meanwhile is not sent to it, also not later.", action: "Switch off",
+          do: async () => (await change({ enabled: false }), toast("It is off. Nothing is sent to it.")) }) }
       : { label: "Switch on", icon: "check", act: () => told(change({ enabled: true }).then(() => toast("It is on."))) },
     { label: "Show the secret", icon: "eye", act: () => told(get(`webhooks/${it.id}/secret`).then(tell)) },
     { label: "Rotate the secret…", icon: "refresh", act: () => show("rotate") },
