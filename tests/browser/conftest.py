@@ -1,28 +1,21 @@
 """A real browser on real pages. Screenshots stay in ``artifacts/browser`` for a person to look at."""
 
-import json
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
 
-from tests.conftest import ROOT, RunningStack
+from libs.common.ids import new_id
+from tests.browser.owner import PASSWORD, Owner, Site
+from tests.browser.proxy import Network
+from tests.browser.shop import Shop
+from tests.browser.visits import Visits
+from tests.conftest import RunningStack
 from tests.e2e.client import PATIENCE, Api, PatientApi
-
-AXE = Path(__file__).with_name("vendor") / "axe.min.js"
-SHOTS = ROOT / "artifacts" / "browser"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Tests look into the closed shadow roots that pages can't.
-LOOK_INSIDE = """
-const attach = Element.prototype.attachShadow;
-Element.prototype.attachShadow = function (how) { return attach.call(this, {...how, mode: "open"}); };
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,37 +45,6 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@dataclass
-class Visits:
-    """Opens pages, each from an address of its own, and minds what they complain about."""
-
-    browser: Browser
-    api: Api
-    complaints: list[str] = field(default_factory=list)
-    contexts: list[BrowserContext] = field(default_factory=list)
-
-    async def page(self, url: str, *, init: str = "", **how: Any) -> Page:
-        if url.startswith(self.api.base):  # on another origin, browsers ask before they send it
-            how["extra_http_headers"] = {"X-Forwarded-For": self.api.address}
-        context = await self.browser.new_context(**how)
-        self.contexts.append(context)
-        context.set_default_timeout(PATIENCE * 1000)
-        await context.add_init_script(LOOK_INSIDE + init)
-        page = await context.new_page()
-        page.on("console", lambda m: self._heard(m.type, m.text))
-        page.on("pageerror", lambda error: self._heard("error", str(error)))
-        await page.goto(url)
-        return page
-
-    def _heard(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(text)
-
-    def forgive(self, *words: str) -> None:
-        """Drop complaints that a test provoked itself."""
-        self.complaints = [c for c in self.complaints if not any(w in c for w in words)]
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def visits(browser: Browser, api: Api) -> AsyncIterator[Visits]:
     """Fails the test when a page logged an error."""
@@ -93,22 +55,31 @@ async def visits(browser: Browser, api: Api) -> AsyncIterator[Visits]:
     assert visits.complaints == []
 
 
-async def look(
-    page: Page, name: str, *, settle: int = 350, full_page: bool = False, part: str = "html"
-) -> list[dict[str, Any]]:
-    """Keep a screenshot, and return what axe-core has against the page, or against parts of it.
-
-    ``settle``: milliseconds to wait; half faded in, nothing has enough contrast.
-    """
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    await page.wait_for_timeout(settle)
-    await page.screenshot(path=SHOTS / f"{name}.png", full_page=full_page)
-    if not await page.evaluate("'axe' in window"):
-        await page.evaluate(AXE.read_text() + "\n;0")
-    found = await page.evaluate(
-        f"axe.run([...document.querySelectorAll({json.dumps(part)})], {{runOnly: {json.dumps(RULES)}, resultTypes: ['violations']}})"
+@pytest_asyncio.fixture(loop_scope="session")
+async def owner(stack: RunningStack, visits: Visits, api: Api) -> Owner:
+    email = f"{new_id('usr')}@example.com"
+    account = {"name": "Harbour", "plan": "enterprise", "email": email, "password": PASSWORD}
+    operator = Api(api.session, stack.base_url, stack.dev["operatorToken"])
+    made = await operator.post("/api/accounts", account)
+    assert made.status == 201, made.body
+    return Owner(
+        stack.base_url, email, Api(api.session, stack.base_url, made.body["apiKey"]), visits
     )
-    return [
-        {"rule": v["id"], "at": [n["target"] for n in v["nodes"]], "why": v["help"]}
-        for v in found["violations"]
-    ]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site() -> AsyncIterator[Site]:
+    async with Site().served() as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def network(stack: RunningStack) -> AsyncIterator[Network]:
+    async with Network.open(stack.base_url) as network:
+        yield network
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(network: Network) -> AsyncIterator[Shop]:
+    async with Shop(network.url).served() as shop:
+        yield shop

@@ -4,8 +4,8 @@ import asyncio
 
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import Visits, look
-from tests.browser.dashboard.conftest import Owner
+from tests.browser.owner import Owner
+from tests.browser.visits import Visits, look
 
 
 async def _escalated(owner: Owner, text: str) -> tuple[str, str]:

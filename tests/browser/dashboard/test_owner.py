@@ -2,11 +2,10 @@
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visits, look
-from tests.browser.dashboard.conftest import Owner
+from tests.browser.owner import Owner, Site
+from tests.browser.visits import Visits, look
 
 SLOW = 60_000  # ms for a small site to be read
 
@@ -28,12 +27,12 @@ async def test_a_wrong_password_is_told_and_the_right_one_leads_to_the_deep_link
 
 
 async def test_the_first_steps_lead_to_an_answer_from_ones_own_site(
-    owner: Owner, site: str
+    owner: Owner, site: Site
 ) -> None:
     page = await owner.enters()
     await expect(page).to_have_url(f"{owner.base}/dashboard/start")
     await page.get_by_label("Name").fill("Kayak help")
-    await page.get_by_label("Your site").fill(site)
+    await page.get_by_label("Your site").fill(site.url)
     await page.get_by_role("button", name="Make the chatbot").click()
 
     await page.get_by_role("button", name="Read the site").click()
@@ -92,27 +91,3 @@ async def test_an_unanswered_question_becomes_a_pair_of_the_knowledge(owner: Own
     await expect(page.get_by_text("Nothing went unanswered")).to_be_visible()
     items = (await owner.api.get(f"/api/knowledge?chatbotId={chatbot}&type=qa")).body["data"]
     assert [item["title"] for item in items] == ["Do you also sell sledges?"]
-
-
-SCREENS = ["overview", "inbox", "unanswered", "chatbots", "settings", "{bot}/knowledge"]
-SCREENS += [f"settings/{tab}" for tab in ("team", "keys", "webhooks", "usage", "audit", "account")]
-TABS = ["personality", "appearance", "handoff", "access", "limits", "install"]
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
-async def test_every_screen_is_accessible_and_fits(owner: Owner, width: int, scheme: str) -> None:
-    chatbot = await owner.api.chatbot("Kayak help")
-    await owner.api.ask(chatbot, "Where is the office?")
-    size = {"width": width, "height": 800}
-    page = await owner.enters("/overview", viewport=size, color_scheme=scheme)
-    found: dict[str, object] = {}
-    for screen in [*SCREENS, *(f"{{bot}}/{tab}" for tab in TABS)]:
-        path = screen.replace("{bot}", f"chatbots/{chatbot}")
-        await page.goto(f"{owner.base}/dashboard/{path}")
-        await page.locator("main h1").first.wait_for()
-        await page.locator(".bone").first.wait_for(state="detached")
-        name = screen.replace("{bot}", "chatbot").replace("/", "-")
-        found[name] = await look(page, f"dashboard-{name}-{width}-{scheme}")
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{name} is {wide} px too wide"
-    assert {name: issues for name, issues in found.items() if issues} == {}

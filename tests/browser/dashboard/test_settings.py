@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from tests.browser.dashboard.conftest import Owner
+from tests.browser.owner import Owner
 from tests.e2e.client import Api, Receiver
 
 

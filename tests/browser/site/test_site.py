@@ -5,7 +5,7 @@ import re
 
 from playwright.async_api import expect
 
-from tests.browser.conftest import Visits, look
+from tests.browser.visits import Visits, look
 from tests.conftest import RunningStack
 from tests.e2e.client import Api
 

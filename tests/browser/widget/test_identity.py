@@ -5,8 +5,9 @@ import hmac
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Visits
-from tests.browser.widget.conftest import OFFICE, Shop, Widget, latest
+from tests.browser.shop import Shop, Widget, latest
+from tests.browser.visits import Visits
+from tests.browser.widget.conftest import OFFICE
 from tests.e2e.client import Api
 
 QUESTION = "Where is the office?"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import Visits, look
 from tests.browser.proxy import Network
-from tests.browser.widget.conftest import Shop, Widget, latest
+from tests.browser.shop import Shop, Widget, latest
+from tests.browser.visits import Visits, look
 from tests.e2e.client import Api
 
 QUESTION = "Where is the office?"

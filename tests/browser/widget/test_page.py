@@ -6,8 +6,8 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from services.gateway.pages import STATIC
-from tests.browser.conftest import Visits, look
-from tests.browser.widget.conftest import HOSTILE, Shop, Widget
+from tests.browser.shop import HOSTILE, Shop, Widget
+from tests.browser.visits import Visits, look
 from tests.e2e.client import Api
 
 LOADER = 5_000  # bytes, as it is

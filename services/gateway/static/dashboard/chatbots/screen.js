@@ -27,7 +27,7 @@ export default function Chatbot({ chatbot, tab = "personality" }) {
   const [, , Shown] = TABS.find(([name]) => name === tab) ?? [];
   const tabs = html`<${Tabs} label="Settings of the chatbot" tabs=${TABS.map(([name, label]) => ({ label, href: href(`chatbots/${chatbot}/${name}`), on: name === tab }))} />`;
   if (draft.loaded.error?.status === 404) {
-    return html`<${Empty} icon="bot" title="This chatbot is gone" text="It was deleted, or it never was."><${Button} href=${href("chatbots")}>See all chatbots<//><//>`;
+    return html`<${Empty} whole icon="bot" title="This chatbot is gone" text="It was deleted, or it never was."><${Button} href=${href("chatbots")}>See all chatbots<//><//>`;
   }
   return html`
     <${Page} title=${draft.draft ? draft.loaded.data?.data.name : "Chatbot"} tabs=${tabs}>

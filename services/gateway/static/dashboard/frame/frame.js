@@ -71,11 +71,11 @@ function Shown({ found }) {
     return () => void (gone = true);
   }, [found?.row, round]);
   if (!found) {
-    return html`<${Empty} icon="search" title="There is nothing here" text="The address may be mistyped, or what it named is gone.">
+    return html`<${Empty} whole icon="search" title="There is nothing here" text="The address may be mistyped, or what it named is gone.">
       <${Button} href="/dashboard">Go to the dashboard<//><//>`;
   }
   if (!may(found.row.needs ?? "")) {
-    return html`<${Empty} icon="lock" title="Not for your role" text="Ask an owner or an admin of this account to give you another role.">
+    return html`<${Empty} whole icon="lock" title="Not for your role" text="Ask an owner or an admin of this account to give you another role.">
       <${Button} href="/dashboard/inbox">Go to the inbox<//><//>`;
   }
   if (screen.row !== found.row) return null;

@@ -62,7 +62,7 @@ function Tags({ tags, known, act }) {
   return html`
     <form class="field" onSubmit=${add}>
       <label for="new-tag">Tags</label>
-      ${tags.length > 0 && html`<ul class="row wrap">${tags.map((tag) => html`<li class="badge tag"><span dir="auto">${tag}</span>
+      ${tags.length > 0 && html`<ul class="row wrap">${tags.map((tag) => html`<li class="badge tag"><span class="cut" dir="auto">${tag}</span>
         <button type="button" aria-label=${`Remove the tag ${tag}`} onClick=${() => act.tag(tags.filter((t) => t !== tag), `“${tag}” removed.`)}><${Icon} name="close" /></button></li>`)}</ul>`}
       <input class="input small" id="new-tag" placeholder="Add a tag, then Enter" maxlength="64" list="tags-so-far" autocomplete="off" dir="auto" value=${text} onInput=${(/** @type {any} */ e) => write(e.target.value)} />
       <datalist id="tags-so-far">${known.filter((tag) => !tags.includes(tag)).map((tag) => html`<option value=${tag} />`)}</datalist>

@@ -26,6 +26,6 @@ export function Row({ conversation: c, on, news, query }) {
       <span class="row wrap marks"><${Status} status=${c.status} />
         ${many && html`<span class="tiny quiet cut">${chatbot(c.chatbotId)?.name ?? ""}</span>`}
         ${who && html`<span class="tiny quiet cut">→ ${who.name || who.email}</span>`}
-        ${c.tags.slice(0, 2).map((/** @type {string} */ tag) => html`<${Badge}>${tag}<//>`)}</span>
+        ${c.tags.slice(0, 2).map((/** @type {string} */ tag) => html`<${Badge}><span class="cut" dir="auto">${tag}</span><//>`)}</span>
     </a></li>`;
 }

@@ -39,7 +39,7 @@ export function Thread({ id, query, tags }) {
     <section class="thread" aria-label="Conversation">
       <header class="thread-head">
         <${Button} kind="bare small back" icon="left" label="Back to the list" act=${() => go("inbox", { query })} />
-        <div class="grow"><h2 class="cut">${visitor(conversation.visitorId)}</h2>
+        <div class="grow"><h1 class="cut">${visitor(conversation.visitorId)}</h1>
           <div class="row tiny quiet"><${Status} status=${conversation.status} /><span class="cut">${chatbot(conversation.chatbotId)?.name ?? ""}</span></div></div>
         <${Moves} status=${conversation.status} act=${act} />
         <${Button} kind="bare small" icon="info" label=${aside ? "Hide details" : "Show details"} aria-expanded=${String(aside)} act=${() => showAside(!aside)} />

@@ -12,8 +12,8 @@ import { Menu } from "../parts/menu.js";
 import { Card, Page } from "../parts/page.js";
 import { Badge, Empty, Listed, Loaded, Note } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { Holds, Kind, Pages, State } from "./pieces.js";
-import { actions } from "./sources.js";
+import { Pages, State } from "./pieces.js";
+import { Row, actions } from "./sources.js";
 import { REFRESHES, TYPES, busy, label, link } from "./words.js";
 
 const LOOK = 2_000; // ms
@@ -76,10 +76,7 @@ function Children({ bot, item }) {
   return html`<${Card} bare title="Pages" actions=${html`<${Select} label="State" hidden small value=${status} set=${(/** @type {string} */ v) => ask({ status: v })}
       options=${[["", "All"], ["ready", "Ready"], ["failed", "Failed"], ["processing", "In work"]]} />`}>
     <${Listed} list=${list} empty=${html`<${Empty} icon="globe" title=${status ? "No page is in this state" : busy(item) ? "Looking for pages" : "No pages"} text=${busy(item) ? "They appear here as they come in." : ""} />`}>
-      <ul class="list sources">${list.items.map((page) => html`<li class="source" key=${page.id}>
-        <a class="item" href=${href(`chatbots/${bot.id}/knowledge/${page.id}`)}><${Kind} item=${page} />
-          <span class="what"><span class="strong cut" dir="auto">${label(page)}</span><span class="small quiet cut" dir="ltr">${page.source}</span></span>
-          <span class="holds"><${Holds} item=${page} /></span><span class="state"><${State} item=${page} /></span></a></li>`)}</ul>
+      <ul class="list sources">${list.items.map((page) => html`<${Row} key=${page.id} item=${page} bot=${bot} list=${list} />`)}</ul>
     <//><//>`;
 }
 

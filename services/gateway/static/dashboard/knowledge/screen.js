@@ -13,7 +13,7 @@ import { Sources } from "./sources.js";
 export default function Knowledge({ chatbot: id, item, query }) {
   const bot = chatbot(id);
   if (!bot) {
-    return html`<${Empty} icon="bot" title="There is no such chatbot" text="It may have been deleted.">
+    return html`<${Empty} whole icon="bot" title="There is no such chatbot" text="It may have been deleted.">
       <${Button} href=${href("chatbots")}>All chatbots<//><//>`;
   }
   const tabs = html`<${Tabs} label="Knowledge" tabs=${[

@@ -48,7 +48,7 @@ export function Sources({ bot, query, tabs }) {
 }
 
 /** @param {{item: any, bot: any, list: any}} of */
-function Row({ item, bot, list }) {
+export function Row({ item, bot, list }) {
   const change = (/** @type {any} */ now) => list.change((/** @type {any[]} */ all) => all.map((one) => (one.id === now.id ? now : one)));
   return html`<li class="source">
     <a class="item" href=${href(`chatbots/${bot.id}/knowledge/${item.id}`)}>

@@ -48,7 +48,7 @@ function Numbers({ found, days, from, unanswered }) {
     <div class="stack loose">
       <dl class="numbers">
         <${Figure} name="Conversations" value=${count(found.conversations)} more=${`${count(found.messages)} messages`} />
-        <${Figure} name="Without a person" value=${rate(found.resolutionRate)} more=${`${count(found.conversations - found.escalated)} of ${count(found.conversations)}`} />
+        <${Figure} name="Settled by the bot" value=${rate(found.resolutionRate)} more=${`${count(Math.round(found.resolutionRate * found.conversations))} of ${count(found.conversations)}, nothing left open`} />
         <${Figure} name="Handed to a person" value=${rate(found.escalationRate)} more=${`${count(found.escalated)} conversations`} />
         <${Figure} name="Helpful" value=${rated ? rate(found.up / rated) : "–"} more=${rated ? `${count(found.up)} up, ${count(found.down)} down` : "No ratings yet"} />
         <${Figure} name="First words after" value=${duration(found.firstTokenMsP50)} more=${`95 % within ${duration(found.firstTokenMsP95)}`} />

@@ -14,11 +14,11 @@ export const Problem = ({ error, retry }) => html`
     ${retry && html`<${Button} kind="small" icon="refresh" act=${retry}>Try again<//>`}
   </div>`;
 
-/** Nothing here: why, and what to do next. @param {{icon?: any, title: string, text?: any, children?: any}} of */
-export const Empty = ({ icon = "info", title, text, children }) => html`
+/** Nothing here: why, and what to do next. @param {{icon?: any, title: string, text?: any, whole?: boolean, children?: any}} of `whole`: there is nothing else on the screen */
+export const Empty = ({ icon = "info", title, text, whole = false, children }) => html`
   <div class="empty">
     <div class="ring"><${Icon} name=${icon} kind="big" /></div>
-    <h2>${title}</h2>
+    ${whole ? html`<h1>${title}</h1>` : html`<h2>${title}</h2>`}
     ${text && html`<p>${text}</p>`}
     ${children && html`<div class="acts">${children}</div>`}
   </div>`;

@@ -56,11 +56,11 @@ function Person({ user, fresh, show }) {
       title: `Remove ${name}?`, text: "Their sessions end and the API keys they made are revoked. What they wrote stays.", action: "Remove", danger: true,
       do: async () => (await remove(`users/${user.id}`), toast(`${name} is removed.`), fresh()) }) },
   ];
-  return html`<li class="item"><${Avatar} name=${name} />
+  return html`<li class="item person"><${Avatar} name=${name} />
     <span class="grow"><span class="strong cut" dir="auto">${name}</span>${self && html` <span class="quiet small">you</span>`}
       <span class="small quiet cut" style=${{ display: "block" }}>${user.email} · ${user.lastLoginAt ? `here ${ago(user.lastLoginAt)}` : "never here"}</span></span>
-    ${user.status === "invited" && html`<${Badge} kind="warn">Invited<//>`}${user.status === "disabled" && html`<${Badge} kind="bad">Locked out<//>`}
-    <${Badge}>${NAMES[user.role]}<//><${Menu} label=${`Actions for ${name}`} items=${items} /></li>`;
+    <span class="row marks">${user.status === "invited" && html`<${Badge} kind="warn">Invited<//>`}${user.status === "disabled" && html`<${Badge} kind="bad">Locked out<//>`}
+    <${Badge}>${NAMES[user.role]}<//></span><${Menu} label=${`Actions for ${name}`} items=${items} /></li>`;
 }
 
 /** @param {{close: () => void, made: (user: any) => void}} of */
