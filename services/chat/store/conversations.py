@@ -308,7 +308,7 @@ async def messages_page(
         after = " and (%(after)s::text is null or m.id < %(after)s) order by m.id desc"
     rows, pagination = await pages.page(
         tx,
-        "select m.*, a.id as running_answer from messages m left join answers a on"
+        "select m.*, a.id as running_answer from messages m left join answers a on"  # noqa: S608 - constants
         " a.conversation_id = m.conversation_id and a.finished_at is null and a.question_id = m.id"
         " where m.account_id = %(account)s and m.conversation_id = %(id)s"
         f" and (%(internal)s or not m.internal){after} limit %(rows)s",

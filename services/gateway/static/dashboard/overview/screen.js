@@ -1,6 +1,6 @@
 // How the chatbots do: numbers of a stretch of time, their course, and where to look next.
 import { get } from "../core/api.js";
-import { count, duration, language, rate } from "../core/format.js";
+import { count, duration, language, plural, rate } from "../core/format.js";
 import { useLoad } from "../core/load.js";
 import { ask, href } from "../core/router.js";
 import { chatbots, may } from "../core/store.js";
@@ -47,9 +47,9 @@ function Numbers({ found, days, from, unanswered }) {
   return html`
     <div class="stack loose">
       <dl class="numbers">
-        <${Figure} name="Conversations" value=${count(found.conversations)} more=${`${count(found.messages)} messages`} />
+        <${Figure} name="Conversations" value=${count(found.conversations)} more=${plural(found.messages, "message")} />
         <${Figure} name="Settled by the bot" value=${rate(found.resolutionRate)} more=${`${count(Math.round(found.resolutionRate * found.conversations))} of ${count(found.conversations)}, nothing left open`} />
-        <${Figure} name="Handed to a person" value=${rate(found.escalationRate)} more=${`${count(found.escalated)} conversations`} />
+        <${Figure} name="Handed to a person" value=${rate(found.escalationRate)} more=${plural(found.escalated, "conversation")} />
         <${Figure} name="Helpful" value=${rated ? rate(found.up / rated) : "–"} more=${rated ? `${count(found.up)} up, ${count(found.down)} down` : "No ratings yet"} />
         <${Figure} name="First words after" value=${duration(found.firstTokenMsP50)} more=${`95 % within ${duration(found.firstTokenMsP95)}`} />
         <${Figure} name="Answers not found" value=${found.answers ? rate(found.abstained / found.answers) : "–"} more=${`${count(found.abstained)} of ${count(found.answers)} answers`} />
