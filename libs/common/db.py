@@ -28,7 +28,7 @@ from libs.common.telemetry import DB_POOL_WAITING, DB_TRANSACTIONS, child_span, 
 Tx: TypeAlias = AsyncConnection[DictRow]
 
 CONNECT_TIMEOUT = 30.0  # seconds to the first connection, then the process gives up
-POOL_TIMEOUT = 5.0  # seconds to wait for a free connection
+POOL_TIMEOUT = 8.0  # seconds to wait for a free connection, within what a request may take
 # Seconds that the pool tries by itself to replace a connection; its pauses double without a bound.
 # After that whoever needs one makes it try at once: it is back as soon as the server is.
 RECONNECT_TIMEOUT = 3.0
@@ -36,6 +36,7 @@ STATEMENT_TIMEOUT = 30_000  # milliseconds
 LOCK_TIMEOUT = 10_000  # milliseconds
 IDLE_IN_TRANSACTION_TIMEOUT = 30_000  # milliseconds
 MIGRATION_LOCK = 0x43686174  # one migration at a time in a database
+_pools: "set[AsyncConnectionPool[Any]]" = set()  # of this process
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
@@ -80,10 +81,12 @@ class Database:
         except PoolTimeout as exc:
             await pool.close()
             raise Unavailable("No connection to Postgres; check DATABASE_URL.") from exc
-        DB_POOL_WAITING.set_function(lambda: pool.get_stats().get("requests_waiting", 0))
+        _pools.add(pool)
+        DB_POOL_WAITING.set_function(_waiting)
         try:
             yield cls(pool)
         finally:
+            _pools.discard(pool)
             await pool.close(timeout=5)
 
     @asynccontextmanager
@@ -148,6 +151,10 @@ class Database:
         """Raise unless the database answers."""
         async with asyncio.timeout(3), self.system() as tx:
             await tx.execute("select 1")
+
+
+def _waiting() -> int:
+    return sum(pool.get_stats().get("requests_waiting", 0) for pool in _pools)
 
 
 @asynccontextmanager

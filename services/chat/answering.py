@@ -3,8 +3,9 @@
 An answer is accepted when its row is. Whoever takes the question claims it with the same
 transaction, where there is room, and others otherwise. Its process shows frames as they come,
 keeps what was shown, and at the end stores the message, its events and the end of the answer in
-one transaction; only then the last frame is shown. Who dies in between loses the lease: if
-nothing was shown another starts over, else the answer ends with an error frame that says so.
+one transaction; only then the last frame is shown. A process holds all it writes by one lease,
+renewed over a connection of its own. Who dies loses it: where nothing was shown another starts
+over, else the answer ends with an error frame that says so.
 """
 
 import asyncio
@@ -32,10 +33,10 @@ from services.chat.store.answers import AnswerRow
 from services.chat.writing import ConversationGone, Scene, Writer
 
 SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
-RENEW_INTERVAL = 0.8  # seconds; leases last 3
+RENEW_INTERVAL = 0.5  # seconds; a lease lasts 3
 SWEPT = 50  # answers taken at once
 SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
-FRAMES_A_SECOND = 3_000  # of all answers of this process; beyond that they grow longer
+FRAMES_A_SECOND = 1_000  # of all answers of this process; beyond that they grow longer
 SHORTEST_PACE = 0.01  # seconds between two frames of one answer
 LONGEST_PACE = 0.3
 LONGEST = 150.0  # seconds an answer may take
@@ -51,6 +52,7 @@ class Runner:
         writer: Writer,
         ends: Ends,
         *,
+        leases: Database,
         slots: int,
         slots_an_account: int,
     ) -> None:
@@ -58,6 +60,7 @@ class Runner:
         self._bus = bus
         self._writer = writer
         self._ends = ends
+        self._leases = leases  # a connection that waits for nobody
         self._slots = slots
         self._slots_an_account = slots_an_account
         self._by_account: Counter[str] = Counter()
@@ -69,7 +72,7 @@ class Runner:
         self._stop: set[str] = set()
         self._lost: set[str] = set()
         self._wake = asyncio.Event()
-        self._keeping = asyncio.Lock()  # both write to many rows: side by side they might lock up
+        self._holding_until = 0.0  # our lease, counted from before it was asked for
         self._queued_until = 0.0  # a question that came here may wait until then
         self._draining = False
 
@@ -80,7 +83,7 @@ class Runner:
         """Room for one more answer while its question is stored: who will own it, or None."""
         room = self._slots - len(self._running) - self._promised.total()
         theirs = self._slots_an_account - self._by_account[account] - self._promised[account]
-        if self._draining or room <= 0 or theirs <= 0:
+        if not self._holding or room <= 0 or theirs <= 0:
             yield None
             return
         self._promised[account] += 1
@@ -102,7 +105,7 @@ class Runner:
         """Claim what nobody works on, until cancelled."""
         while True:
             free = self._slots - len(self._running)
-            if free > 0 and not self._draining:
+            if free > 0 and self._holding:
                 await self._claim(min(free, SWEPT))
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_INTERVAL * random.uniform(0.8, 1.2)):
@@ -159,24 +162,29 @@ class Runner:
 
     # -- holding -----------------------------------------------------------------------------
 
+    @property
+    def _holding(self) -> bool:
+        """Whether what is begun here would be ours."""
+        return not self._draining and time.monotonic() < self._holding_until
+
     async def renewals(self) -> None:
-        """Renew the leases of what runs here, until cancelled."""
+        """Renew our lease, and hear what was taken from us or is to stop, until cancelled."""
         while True:
-            await asyncio.sleep(RENEW_INTERVAL)
             running = list(self._running)
-            if not running:
-                continue
+            until = time.monotonic() + answers.LEASE
             try:
-                async with self._keeping, self._db.system() as tx:
-                    held = await answers.renew(tx, self._owner, running)
+                async with self._leases.system(pipelined=True) as tx:
+                    held = await answers.renew(tx, self._owner)
             except AppError as exc:
-                log.warning("leases_not_renewed", reason=exc.message)
-                continue
-            for id in running:
-                if id not in held:
-                    self._interrupt(id, self._lost)
-                elif held[id]:
-                    self.stop(id)
+                log.warning("lease_not_renewed", reason=exc.message)
+            else:
+                self._holding_until = until
+                for id in running:
+                    if id not in held:
+                        self._interrupt(id, self._lost)
+                    elif held[id]:
+                        self.stop(id)
+            await asyncio.sleep(RENEW_INTERVAL)
 
     async def saves(self) -> None:
         """Keep what was shown of all that runs here, until cancelled."""
@@ -190,7 +198,7 @@ class Runner:
             if not grown:
                 continue
             try:
-                async with self._keeping, self._db.system(pipelined=True) as tx:
+                async with self._db.system(pipelined=True) as tx:
                     await answers.show(tx, self._owner, grown)
             except AppError as exc:
                 log.warning("answers_not_saved", count=len(grown), reason=exc.message)

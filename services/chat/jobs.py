@@ -21,7 +21,7 @@ from libs.common.errors import AppError
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
 from libs.common.telemetry import log
-from services.chat.store import chatbots, conversations, live
+from services.chat.store import answers, chatbots, conversations, live
 from services.chat.store.live import DueJob
 
 LOOK_INTERVAL = 1.0  # seconds between two looks for jobs
@@ -149,6 +149,7 @@ class Jobs:
                 talks = await self._forget_old()
                 async with self._db.system() as tx:
                     seen = await live.forget(tx, LIVE_DAYS, LIVE_BATCH)
+                    await answers.forget_writers(tx)
             except AppError as exc:
                 log.warning("forgetting_waits", reason=exc.message)
                 talks = seen = 0

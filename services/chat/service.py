@@ -56,6 +56,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     db = await stack.enter_async_context(
         Database.open(url, schema="chat", service="chat", size=settings.db_pool)
     )
+    leases = await stack.enter_async_context(
+        Database.open(url, schema="chat", service="chat-leases", size=1)
+    )
     bus = await stack.enter_async_context(Bus.open(settings, "chat"))
     await streams.ensure(bus.js, streams.EVENTS, streams.ANSWERS)
     retriever = await stack.enter_async_context(Retriever.open(settings))
@@ -66,6 +69,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         bus,
         Writer(db, retriever, model, ExtractiveAnswerer()),
         Ends(db, bus, outbox),
+        leases=leases,
         slots=settings.answers_at_once,
         slots_an_account=settings.answers_an_account,
     )

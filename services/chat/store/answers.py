@@ -1,11 +1,12 @@
 """Answers in flight: who works on which, and until when that may be believed.
 
-An answer is claimed by a lease. The owner renews it while it works; whoever finds it lapsed
-may claim it. All later writes name the owner, so that one who lost the lease writes nothing.
+A writer is a process; it holds all that it writes by one lease, which it renews while it works.
+Whoever finds that lapsed may claim what it held. All later writes to an answer name its owner,
+so that one who lost it writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from psycopg.rows import DictRow
 
 from libs.common.db import Tx
 
-LEASE = "3 seconds"
+LEASE = 3.0  # seconds
+HELD = datetime(9000, 1, 1, tzinfo=UTC)  # the lease of an answer that its writer's lease holds
 
 
 class AnswerRow(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ async def insert(
         " select %(id)s, %(account)s, %(chatbot)s, %(conversation)s, %(question)s, %(message)s,"
         " %(language)s, %(traceparent)s, case when free then 'running' else 'queued' end,"
         " case when free then %(owner)s end, free::int,"
-        " case when free then clock_timestamp() + %(lease)s::interval end"
+        " case when free then %(held)s::timestamptz end"
         " from (select %(owner)s::text is not null and not exists (select 1 from answers"
         "  where conversation_id = %(conversation)s and finished_at is null) as free) state"
         " returning *",
@@ -104,7 +106,7 @@ async def insert(
             "language": language,
             "traceparent": traceparent,
             "owner": owner,
-            "lease": LEASE,
+            "held": HELD,
         },
     )
 
@@ -121,21 +123,23 @@ async def claim(
     """Take answers that nobody works on: queued ones, and those whose owner fell silent.
 
     In one conversation the earliest alone: questions are answered in order. Across accounts,
-    but not of those in ``busy``; and none of those that are ``running`` here, however late their
-    leases are renewed.
+    but not of those in ``busy``; and none of those that are ``running`` here, however late our
+    lease is renewed.
     """
     cursor = await tx.execute(
         "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
-        " lease_until = now() + %(lease)s::interval where id in ("
+        " lease_until = %(held)s where id in ("
         "  select a.id from answers a where a.finished_at is null"
-        "  and (a.lease_until is null or a.lease_until < now())"
+        "  and (a.lease_until is null or a.lease_until < now() or (a.lease_until = %(held)s"
+        "   and not exists (select 1 from writers w where w.owner = a.owner"
+        "    and w.lease_until > now())))"
         "  and a.account_id <> all(%(busy)s) and a.id <> all(%(running)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
         "  order by a.seq limit %(limit)s for update skip locked) returning *",
         {
             "owner": owner,
-            "lease": LEASE,
+            "held": HELD,
             "limit": limit,
             "busy": list(busy),
             "running": list(running),
@@ -144,14 +148,22 @@ async def claim(
     return [_answer(row) for row in await cursor.fetchall()]
 
 
-async def renew(tx: Tx, owner: str, ids: list[str]) -> dict[str, bool]:
-    """Renew the leases one holds; id → whether it was asked to stop. Those missing were lost."""
+async def renew(tx: Tx, owner: str) -> dict[str, bool]:
+    """Renew a writer's lease; what it holds: id → whether it was asked to stop."""
+    await tx.execute(
+        "insert into writers (owner, lease_until) values (%s, clock_timestamp() + make_interval(secs => %s))"
+        " on conflict (owner) do update set lease_until = excluded.lease_until",
+        (owner, LEASE),
+    )
     cursor = await tx.execute(
-        "update answers set lease_until = now() + %s::interval where owner = %s"
-        " and id = any(%s) and finished_at is null returning id, stop_requested",
-        (LEASE, owner, ids),
+        "select id, stop_requested from answers where owner = %s and finished_at is null", (owner,)
     )
     return {row["id"]: row["stop_requested"] for row in await cursor.fetchall()}
+
+
+async def forget_writers(tx: Tx) -> None:
+    """Those that ended a while ago."""
+    await tx.execute("delete from writers where lease_until < now() - interval '1 hour'")
 
 
 async def release(tx: Tx, owner: str, ids: list[str]) -> None:

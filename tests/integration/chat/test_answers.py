@@ -260,17 +260,20 @@ async def test_an_answer_of_a_dead_process_is_taken_over(chat: Chat) -> None:
     first = await chat.ask(bot, QUESTION)
     async with chat.db.system() as tx:  # as one that died right after it claimed
         await tx.execute(
+            "insert into writers (owner, lease_until) values ('gone', now() + interval '1 second')"
+        )
+        await tx.execute(
             "insert into answers (id, account_id, chatbot_id, conversation_id, question_id,"
             " message_id, language, status, owner, lease_until, attempts) select 'ans_dead',"
             " account_id, chatbot_id, conversation_id, question_id, 'msg_ffff', 'en', 'running',"
-            " 'gone', now() + interval '1 second', 1 from answers where id = %s",
+            " 'of the release before', now() + interval '1 second', 1 from answers where id = %s",
             (first.asked.answer_id,),
         )
         await tx.execute(
             "insert into answers (id, account_id, chatbot_id, conversation_id, question_id,"
             " message_id, language, status, owner, lease_until, attempts, frames) select"
             " 'ans_shown', account_id, chatbot_id, conversation_id, question_id, 'msg_ffff0', 'en',"
-            " 'running', 'gone', now() + interval '1 second', 1, %s from answers where id = %s",
+            " 'running', 'gone', '9000-01-01Z', 1, %s from answers where id = %s",
             (['{"text": "Half a ", "conversationId": "x"}'], first.asked.answer_id),
         )
 
@@ -298,8 +301,7 @@ async def test_an_answer_whose_lease_is_renewed_late_is_not_taken_from_its_own_w
     asking = asyncio.create_task(talking.ask(bot, QUESTION))
     while not asking.done():
         async with talking.db.system() as tx:
-            await tx.execute("update answers set lease_until = now() - interval '1 second'"
-                             " where finished_at is null")  # fmt: skip
+            await tx.execute("update writers set lease_until = now() - interval '1 second'")
         await asyncio.sleep(0.05)
 
     answer = await asking
