@@ -24,7 +24,7 @@ from tests.e2e.proxies import PROXIES
 from tests.e2e.test_killed import kill, ready
 from tests.e2e.visitor import Told, Visitor
 
-VISITORS = 12
+VISITORS = 50
 PATIENCE = 120.0  # seconds
 FACT = "The office is at 12 Harbour Street, third floor, behind the old lighthouse and the pier."
 

@@ -236,33 +236,32 @@ async def add_message(tx: Tx, account: str, new: NewMessage) -> Message:
         answer_id=new.answer_id,
     )
     await tx.execute(
-        "insert into messages (id, account_id, conversation_id, chatbot_id, sender, text, sources,"
-        " status, internal, author, author_id, answer_id, client_message_id, metadata, created_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            new.id,
-            account,
-            new.conversation_id,
-            new.chatbot_id,
-            new.sender,
-            new.text,
-            Jsonb(msgspec.to_builtins(new.sources)),
-            new.status,
-            new.internal,
-            new.author,
-            new.author_id,
-            new.answer_id,
-            new.client_message_id,
-            Jsonb(new.metadata),
-            message.created_at,
-        ),
+        "with added as (insert into messages (id, account_id, conversation_id, chatbot_id, sender,"
+        " text, sources, status, internal, author, author_id, answer_id, client_message_id,"
+        " metadata, created_at) values (%(id)s, %(account)s, %(conversation)s, %(chatbot)s,"
+        " %(sender)s, %(text)s, %(sources)s, %(status)s, %(internal)s, %(author)s, %(author_id)s,"
+        " %(answer)s, %(client)s, %(metadata)s, %(now)s)) update conversations"
+        " set message_count = message_count + 1, last_message_at = %(now)s, preview = %(preview)s"
+        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s",
+        {
+            "id": new.id,
+            "account": account,
+            "conversation": new.conversation_id,
+            "chatbot": new.chatbot_id,
+            "sender": new.sender,
+            "text": new.text,
+            "sources": Jsonb(msgspec.to_builtins(new.sources)),
+            "status": new.status,
+            "internal": new.internal,
+            "author": new.author,
+            "author_id": new.author_id,
+            "answer": new.answer_id,
+            "client": new.client_message_id,
+            "metadata": Jsonb(new.metadata),
+            "now": message.created_at,
+            "preview": new.text[:PREVIEW],
+        },
     )
-    if not new.internal:
-        await tx.execute(
-            "update conversations set message_count = message_count + 1, last_message_at = %s,"
-            " preview = %s where account_id = %s and id = %s",
-            (message.created_at, new.text[:PREVIEW], account, new.conversation_id),
-        )
     return message
 
 
