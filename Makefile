@@ -50,8 +50,9 @@ k8s-release-check: .venv/dev.stamp ## Refuse overlays/production while a digest 
 rootfs: .venv/dev.stamp ## Build a service's image as a folder, without a container engine (SERVICE=chat)
 	@$(PY) -m deploy.rootfs $(SERVICE)
 
-sbom: .venv/dev.stamp ## Write what is in a service's image as CycloneDX (SERVICE=chat)
-	@$(PY) -m deploy.sbom $(SERVICE)
+sbom: rootfs ## Write what is in a service's image as CycloneDX, validated (SERVICE=chat)
+	@$(PY) -m cyclonedx_py environment --output-reproducible --spec-version 1.6 --mc-type application \
+		--pyproject pyproject.toml -o artifacts/rootfs/$(SERVICE).cdx.json artifacts/rootfs/$(SERVICE)/opt/venv/bin/python
 
 k8s-generate: .venv/dev.stamp ## Write what the manifests take from the code (NATS users and permissions)
 	@$(PY) -m deploy.k8s.generate

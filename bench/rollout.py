@@ -72,7 +72,7 @@ async def _rolled(report: Report, cluster: Cluster) -> None:
         held = {s: max(r.memory() for r in cluster.running[s]) / 2**20 for s in SERVICES}
         seen = await load.stop()
         missing = await lost(load, receiver, PAGES)
-    for line in (seen.failed + missing)[:10]:
+    for line in missing[:10] + seen.failed[:10]:
         report.say(f"  {line}")
     rows = [
         ("every process replaced in", seconds, "s", ""),

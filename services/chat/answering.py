@@ -41,6 +41,7 @@ SHORTEST_PACE = 0.01  # seconds between two frames of one answer
 LONGEST_PACE = 0.3
 LONGEST = 150.0  # seconds an answer may take
 MAX_ATTEMPTS = 4
+DRAIN_LOOK = 0.1  # seconds between two looks whether all has ended
 FINISH_TIMEOUT = 45.0  # seconds to store the end while the database is away
 
 
@@ -219,9 +220,9 @@ class Runner:
     async def drain(self, grace: float) -> None:
         """Take no more, finish what runs, give back what was not begun."""
         self._draining = True
-        running = list(self._running.values())
-        if running:
-            await asyncio.wait(running, timeout=max(grace - 3, 1))
+        end = time.monotonic() + max(grace - 3, 1)
+        while (self._running or self._promised) and time.monotonic() < end:
+            await asyncio.sleep(DRAIN_LOOK)  # what was promised a place is begun yet, once stored
         left = list(self._running.items())
         for _, task in left:
             task.cancel()

@@ -1,7 +1,7 @@
 """What the chat service is made of."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from pydantic import AliasChoices, Field, SecretStr
 
@@ -27,6 +27,8 @@ from services.chat.reading import Answers
 from services.chat.stats import Stats
 from services.chat.talks import Talks
 from services.chat.writing import Writer
+
+WARM_TIMEOUT = 20.0  # seconds to load the embedder before questions are taken
 
 
 class Settings(DatabaseSettings, RetrievalSettings):
@@ -62,6 +64,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
     bus = await stack.enter_async_context(Bus.open(settings, "chat"))
     await streams.ensure(bus.js, streams.EVENTS, streams.ANSWERS)
     retriever = await stack.enter_async_context(Retriever.open(settings))
+    await _warm(retriever)
     model = await _model(settings, stack)
     outbox = Outbox(db, bus, "chat")
     runner = Runner(
@@ -102,7 +105,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
             "streams": streams.keep(bus, streams.EVENTS, streams.ANSWERS),
             "jobs": jobs.run(),
             "forget": jobs.forget(),
-            "warm": _warm(retriever),
+            "warm": _keep_warm(retriever),
         },
         drain=drain,
     )
@@ -143,7 +146,14 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> Answerer | None:
 
 
 async def _warm(retriever: Retriever) -> None:
-    """Load the embedder before the first question asks for it."""
+    """Load the embedder, or the first questions wait for it; without the store later will do."""
+    with suppress(AppError, TimeoutError):
+        async with asyncio.timeout(WARM_TIMEOUT):
+            await retriever.warm()
+
+
+async def _keep_warm(retriever: Retriever) -> None:
+    """Load the embedder as soon as there is knowledge, until cancelled."""
     while True:
         try:
             if await retriever.warm():

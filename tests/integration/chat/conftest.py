@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from libs.common import calls, events
-from libs.common.app import end
+from libs.common.app import Service, end
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.db import Database
@@ -47,8 +47,11 @@ class Answered(msgspec.Struct):
 class Chat:
     """The running services, as their callers at the bus have them."""
 
-    def __init__(self, bus: Bus, db: Database, account: str, forgotten: list[str]) -> None:
+    def __init__(
+        self, bus: Bus, db: Database, account: str, forgotten: list[str], service: Service
+    ) -> None:
         self.forgotten = forgotten  # conversations that webhooks was told to forget
+        self.service = service
         self.bus = bus
         self.db = db
         self.account = account
@@ -217,7 +220,7 @@ async def start(
             db = await stack.enter_async_context(
                 Database.open(urls["chat"], schema="chat", service="chat", size=2)
             )
-            return Chat(bus, db, new_id("acc"), forgotten)
+            return Chat(bus, db, new_id("acc"), forgotten, chat)
 
         yield begin
 

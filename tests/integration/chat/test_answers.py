@@ -310,3 +310,26 @@ async def test_an_answer_whose_lease_is_renewed_late_is_not_taken_from_its_own_w
     async with talking.db.system() as tx:
         cursor = await tx.execute("select attempts from answers")
         assert [row["attempts"] for row in await cursor.fetchall()] == [1]
+
+
+async def test_what_was_being_stored_when_the_process_was_told_to_end_is_answered(
+    talking: Chat, model: Model
+) -> None:
+    bot = await talking.bot()
+    await talking.knows(bot, QUESTION, ANSWER)
+    first = await talking.ask(bot, QUESTION)
+    conversation = first.asked.conversation_id
+    early_words, late_words = "One two three [1].", "One two three four five six seven [1]."
+    model.scripts += [Script(early_words, delay=0.3), Script(late_words, delay=0.3)]
+    async with talking.db.system() as tx:
+        await tx.execute("select 1 from conversations where id = %s for update", (conversation,))
+        late = asyncio.create_task(talking.ask(bot, QUESTION, conversation_id=conversation))
+        early = asyncio.create_task(talking.ask(bot, QUESTION))
+        while len(model.requests) < 2:
+            await asyncio.sleep(0.02)
+        assert talking.service.drain is not None
+        draining = asyncio.create_task(talking.service.drain(PATIENCE))
+        await asyncio.sleep(0.1)
+
+    assert [(await one).finish for one in (early, late)] == ["complete", "complete"]
+    await draining
