@@ -67,6 +67,7 @@ NATS_PERMISSIONS: Final[dict[str, Permissions]] = {
             "live.>",
             "events.>",
             *_stream("EVENTS"),
+            "$JS.API.STREAM.PURGE.EVENTS",  # what is deleted is not kept there either
             *_stream("ANSWERS"),
             "$JS.API.DIRECT.GET.ANSWERS",
             "$JS.API.DIRECT.GET.ANSWERS.>",

@@ -111,6 +111,14 @@ async def _ensure(js: JetStreamContext, name: str, replicas: int) -> None:
             await asyncio.sleep(0.2)
 
 
+async def forget(js: JetStreamContext, name: str, subject: str) -> None:
+    """Remove what a stream holds under a subject, for good. Raises `Unavailable`."""
+    try:
+        await js.purge_stream(name, subject=subject)
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as exc:
+        raise Unavailable("The event stream is away; try again shortly.") from exc
+
+
 async def keep(bus: Bus, *names: str) -> None:
     """Make streams anew after a server lost them, until cancelled.
 

@@ -6,8 +6,6 @@ from libs.common.calls import (
     Chatbot,
     CreateChatbot,
     Deletion,
-    Erase,
-    Erased,
     IdentitySecret,
     Job,
     ListChatbots,
@@ -86,15 +84,6 @@ class Bots:
             await _existing(tx, context.account, request.id, lock=True)
             await chatbots.set_identity_secret(tx, context.account, request.id, secret)
         return IdentitySecret(secret=secret)
-
-    async def erase(self, context: Context, request: Erase) -> Erased:
-        """Part of a larger deletion: what this service keeps of a chatbot or of an account."""
-        async with self._db.transaction(context.account) as tx:
-            if request.chatbot_id is None:
-                await conversations.remove_all(tx, context.account)
-            else:
-                await chatbots.remove(tx, context.account, request.chatbot_id)
-        return Erased(done=True)
 
     # -- the widget --------------------------------------------------------------------------
 

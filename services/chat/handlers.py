@@ -5,6 +5,7 @@ from libs.common.bus import Bus
 from services.chat.asking import Asking
 from services.chat.bots import Bots
 from services.chat.exports import Exports
+from services.chat.jobs import Jobs
 from services.chat.reading import Answers
 from services.chat.stats import Stats
 from services.chat.talks import Talks
@@ -21,6 +22,7 @@ async def serve(
     talks: Talks,
     exports: Exports,
     stats: Stats,
+    jobs: Jobs,
 ) -> None:
     await bus.serve(calls.CHATBOTS_LIST, bots.page)
     await bus.serve(calls.CHATBOT_CREATE, bots.create)
@@ -31,7 +33,7 @@ async def serve(
     await bus.serve(calls.CHATBOT_IDENTITY_ROTATE, bots.rotate_identity)
     await bus.serve(calls.JOB_GET, bots.job)
     await bus.serve(calls.VISITOR_DELETE, bots.delete_visitor)
-    await bus.serve(calls.CHAT_ERASE, bots.erase)
+    await bus.serve(calls.CHAT_ERASE, jobs.erase)
     await bus.serve(calls.WIDGET_ORIGINS, bots.origins)
     await bus.serve(calls.WIDGET_OPEN, bots.open_widget)
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from libs.common import events
+from libs.common import events, streams
 from libs.common.bus import Bus
 from libs.common.calls import (
     EVENTS_SEEN,
@@ -12,6 +12,7 @@ from libs.common.calls import (
     WEBHOOKS_ERASE,
     WEBHOOKS_FORGET,
     Erase,
+    Erased,
     EventIds,
     ForgetConversations,
 )
@@ -90,6 +91,9 @@ class Jobs:
             erased = await self._bus.request(call, asked, context, timeout=15)
             if not erased.done:
                 return await self._again(job, 0.2 + 0.4 * done)
+        await streams.forget(
+            self._bus.js, streams.EVENTS, f"events.{job.account_id}.{job.target}.>"
+        )
         gone = events.ChatbotDeleted(chatbot_id=job.target, job_id=job.id)
         async with self._db.transaction(job.account_id) as tx:
             await chatbots.remove(tx, job.account_id, job.target)
@@ -99,6 +103,17 @@ class Jobs:
             )
             await live.end_job(tx, job.account_id, job.id)
         return None
+
+    async def erase(self, context: Context, _: Erase) -> Erased:
+        """All of an account, as a part of its deletion; done once its events are on record nowhere
+        but with who took them in, where they are erased next."""
+        account = context.account
+        async with self._db.transaction(account) as tx:
+            await conversations.remove_all(tx, account)
+        if not await self._taken_in(account, subject=f"events.{account}.%"):
+            return Erased(done=False)
+        await streams.forget(self._bus.js, streams.EVENTS, f"events.{account}.>")
+        return Erased(done=True)
 
     async def _delete_visitor(self, job: DueJob) -> None:
         """Their conversations, some at a time; each lot is then forgotten elsewhere."""
@@ -133,6 +148,7 @@ class Jobs:
         """Whether the consumer of events has all of these: what it lacks would come later."""
         async with self._db.transaction(account) as tx:
             waiting, published = await live.events_under_way(tx, account, subject, keys)
+        more = waiting + len(published) >= live.EVENTS_AT_ONCE
         if published:
             seen = await self._bus.request(
                 EVENTS_SEEN, EventIds(ids=published), Context.system(), timeout=10
@@ -140,7 +156,7 @@ class Jobs:
             async with self._db.transaction(account) as tx:
                 await live.events_arrived(tx, account, seen.ids)
             waiting += len(published) - len(seen.ids)
-        return not waiting
+        return not waiting and not more
 
     async def forget(self) -> None:
         """Remove what is past its chatbot's retention, until cancelled."""

@@ -86,6 +86,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         talks=Talks(db, bus, outbox),
         exports=Exports(db),
         stats=Stats(db, retriever),
+        jobs=jobs,
     )
 
     async def drain(grace: float) -> None:

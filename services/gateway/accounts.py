@@ -340,6 +340,7 @@ async def _erase(gateway: Gateway, account: str, job_id: str) -> None:
         people = await user_store.ids(tx, account)
     for person in people:
         await gateway.sessions.end_all(person)
+    await gateway.idempotency.forget_account(account)
     async with gateway.db.system() as tx:
         await store.delete(tx, account)
         await store.set_job(tx, account, job_id, "done", 1.0)

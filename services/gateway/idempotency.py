@@ -1,6 +1,6 @@
 """``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): a POST repeated has one effect.
 
-A record in Redis by client and key holds the fingerprint of the request and, once there is one,
+A record in Redis by account, client and key holds the fingerprint of the request and, once there is one,
 its answer, sealed. The same request gets the same answer for 24 hours; another request under
 the key gets 422; a repeat while the first is being worked on gets 409.
 """
@@ -21,6 +21,7 @@ KEPT = 86_400  # seconds an answer is replayed
 LEASE = 120  # seconds after which a request that never ended is forgotten
 LONGEST = 255  # characters of a key
 LARGEST = 1 << 20  # bytes of an answer that is kept
+_PREFIX = "idempotency:"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -77,6 +78,12 @@ class Idempotency:
         async with _away():
             await self._redis.delete(_name(client, key))
 
+    async def forget_account(self, account: str) -> None:
+        """All of an account, whoever of it sent them."""
+        async with _away():
+            async for name in self._redis.scan_iter(match=f"{_PREFIX}{account}:*", count=1_000):
+                await self._redis.delete(name)
+
     def _seal(self, record: _Record) -> bytes:
         return self._secrets.seal(msgspec.msgpack.encode(record))
 
@@ -86,7 +93,8 @@ class Idempotency:
 
 
 def _name(client: str, key: str) -> str:
-    return f"idempotency:{fingerprint(client, key)}"
+    account = client.partition("/")[0]
+    return f"{_PREFIX}{account}:{fingerprint(client, key)}"
 
 
 @asynccontextmanager

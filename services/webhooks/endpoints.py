@@ -166,6 +166,8 @@ class Endpoints:
         async with self._db.transaction(context.account) as tx:
             await store.delete_all(tx, context.account, request.chatbot_id)
             remaining = await deliveries.erase(tx, context.account, request.chatbot_id)
+            if not remaining:
+                await store.remove_deleted(tx, context.account, request.chatbot_id)
         return Erased(done=remaining == 0, remaining=remaining)
 
     async def _tell(self, id: str) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from typing import Any
 
+import aiohttp
 import psycopg
 from psycopg.rows import dict_row
 
@@ -26,6 +27,8 @@ class Inside:
             f"postgresql://postgres:{secrets['postgres']}@127.0.0.1:{ports['postgres']}/chattery"
         )
         self.nats = f"nats://admin:{secrets['nats_admin']}@127.0.0.1:{ports['nats']}"
+        self.redis = f"redis://127.0.0.1:{ports['redis']}/0"
+        self.vectors = f"http://127.0.0.1:{ports['vectors']}"
 
     async def rows(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         async with await psycopg.AsyncConnection.connect(
@@ -44,3 +47,16 @@ class Inside:
         async with Bus.open(settings, "test") as bus:
             held = await bus.replay("EVENTS", f"events.*.{bot}.>", limit=100_000)
         return [events.decode(message.data) for message in held]
+
+    async def points(self, account: str) -> int:
+        """How many passages of an account the vector server holds, in all its collections."""
+        ours = {"must": [{"key": "account", "match": {"value": account}}]}
+        async with aiohttp.ClientSession(self.vectors, raise_for_status=True) as server:
+            async with server.get("/collections") as got:
+                names = [one["name"] for one in (await got.json())["result"]["collections"]]
+            found = 0
+            for name in names:
+                body = {"filter": ours, "exact": True}
+                async with server.post(f"/collections/{name}/points/count", json=body) as got:
+                    found += (await got.json())["result"]["count"]
+        return found

@@ -11,6 +11,8 @@ from psycopg.types.json import Jsonb
 from libs.common.calls import Job, LiveEvent
 from libs.common.db import Tx
 
+EVENTS_AT_ONCE = 1_000  # that are asked about; there may be more
+
 
 class DueJob(msgspec.Struct, frozen=True):
     id: str
@@ -133,8 +135,8 @@ async def events_under_way(
     """Events not yet published (how many), and those published but not yet confirmed (some)."""
     cursor = await tx.execute(
         "select id, published_at from outbox where account_id = %s and public"
-        " and (key = any(%s) or subject like %s) order by seq limit 1000",
-        (account, list(keys), subject),
+        " and (key = any(%s) or subject like %s) order by seq limit %s",
+        (account, list(keys), subject, EVENTS_AT_ONCE),
     )
     rows = await cursor.fetchall()
     published = [row["id"] for row in rows if row["published_at"] is not None]

@@ -54,8 +54,9 @@ async def update(
 
 
 async def delete(tx: Tx, account: str) -> None:
-    await tx.execute("delete from audit where account_id = %s", (account,))
+    """With all its rows. The account first: who is about to write of it in the log is waited for."""
     await tx.execute("delete from accounts where id = %s", (account,))
+    await tx.execute("delete from audit where account_id = %s", (account,))
 
 
 # -- deletion jobs ---------------------------------------------------------------------------

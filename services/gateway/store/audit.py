@@ -18,10 +18,11 @@ async def add(
     ip: str,
     request_id: str,
 ) -> None:
+    """An entry; none of an account that is gone."""
     await tx.execute(
-        "insert into audit (id, account_id, actor_kind, actor_id, action, target, ip, request_id)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (entry, account, actor_kind, actor_id, action, target, ip, request_id),
+        "insert into audit (account_id, id, actor_kind, actor_id, action, target, ip, request_id)"
+        " select id, %s, %s, %s, %s, %s, %s, %s from accounts where id = %s for key share",
+        (entry, actor_kind, actor_id, action, target, ip, request_id, account),
     )
 
 

@@ -175,6 +175,15 @@ async def delete_all(tx: Tx, account: str, chatbot: str | None) -> int:
     return cursor.rowcount
 
 
+async def remove_deleted(tx: Tx, account: str, chatbot: str | None) -> None:
+    """For good, at once: otherwise they are hidden and removed bit by bit."""
+    await tx.execute(
+        "delete from endpoints where account_id = %(account)s and deleted_at is not null"
+        " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)",
+        {"account": account, "chatbot": chatbot},
+    )
+
+
 async def secret(tx: Tx, account: str, id: str) -> dict[str, Any] | None:
     """The sealed secret, and until when the one before it signs too. Locks the row."""
     cursor = await tx.execute(
