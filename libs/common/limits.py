@@ -49,7 +49,9 @@ DEFAULTS: dict[str, Policy] = {
     "upload": Policy(limit=5, window=300, scope="user"),  # documented
     "login_ip": Policy(limit=30, window=300, scope="ip"),
     "login_account": Policy(limit=10, window=300, scope="subject"),
-    "mail": Policy(limit=10, window=3_600, scope="ip"),  # password resets, invitations
+    "mail": Policy(limit=10, window=3_600, scope="ip"),  # password resets
+    "invitation": Policy(limit=50, window=3_600, scope="account"),  # mails as well
+    "guesses": Policy(limit=100, window=60, scope="ip", exact=False),  # keys that are none
     "session": Policy(limit=60, window=60, scope="ip"),  # widget sessions
     "webhook_test": Policy(limit=20, window=60, scope="user"),
     "api": Policy(limit=120_000, window=60, scope="account", exact=False),  # all other routes

@@ -13,6 +13,10 @@ from libs.common.errors import BadRequest
 NOT_OURS = "This cursor is not valid; start from the first page."
 
 
+def _not_ours() -> BadRequest:
+    return BadRequest(NOT_OURS, details={"field": "cursor"})
+
+
 def encode(position: str) -> str:
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
@@ -21,12 +25,13 @@ def decode(cursor: str | None) -> str | None:
     """The position in a cursor. Raises `BadRequest` when it is not one of ours."""
     if cursor is None:
         return None
+    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        position = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as exc:
-        raise BadRequest(NOT_OURS) from exc
-    if not position.isprintable():  # of ids and times; Postgres takes no NUL
-        raise BadRequest(NOT_OURS)
+        raise _not_ours() from exc
+    if not position or not position.isprintable():  # of ids and times; Postgres takes no NUL
+        raise _not_ours()
     return position
 
 
@@ -38,7 +43,7 @@ def decode_moment(cursor: str | None) -> tuple[datetime | None, str | None]:
     try:
         return datetime.fromisoformat(moment), id
     except ValueError as exc:
-        raise BadRequest(NOT_OURS) from exc
+        raise _not_ours() from exc
 
 
 def by_id(row: dict[str, Any]) -> str:

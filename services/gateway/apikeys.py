@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from libs.common import pages
 from libs.common.calls import ById, Listing, Name, Page, Reply, Request, Timestamp
 from libs.common.errors import BadRequest, Forbidden, NotFound
-from services.gateway.accounts import cut, decode_cursor
 from services.gateway.call import Call
 from services.gateway.errors import PlanLacksApi
 from services.gateway.gateway import Gateway
@@ -53,12 +53,9 @@ class CreateKey(Request, frozen=True, kw_only=True):
 
 
 async def list_keys(gateway: Gateway, call: Call, request: Listing) -> Page[Key]:
-    account = call.principal.account
+    account, before = call.principal.account, pages.decode(request.cursor)
     async with gateway.db.transaction(account) as tx:
-        rows = await store.page(
-            tx, account, before=decode_cursor(request.cursor), limit=request.limit + 1
-        )
-    rows, pagination = cut(rows, request.limit)
+        rows, pagination = await store.page(tx, account, before=before, limit=request.limit)
     return Page(data=[Key(**row) for row in rows], pagination=pagination)
 
 

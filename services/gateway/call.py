@@ -15,6 +15,7 @@ from services.gateway.row import Route
 
 JSON = "application/json"
 Started = Callable[[str], Awaitable[None]]
+LetIn = Callable[[], Awaitable[object]]
 _encode = msgspec.json.Encoder().encode
 
 # On every answer; pages replace the policy with their own.
@@ -27,6 +28,10 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Server": "Chattery",
 }
+
+
+async def _anyone() -> None:
+    """No credentials were asked for."""
 
 
 class Call:
@@ -44,6 +49,7 @@ class Call:
         self.body = b""
         self.target = ""  # what the audit log names as changed
         self.action = ""  # ... and did; the route's name by default
+        self.let_in: LetIn = _anyone  # judges the credentials again; raises as at the start
         self.streaming = False  # whether the answer is an open stream by now
         self.started: Started | None = None  # to be told the id of a streamed answer
         self.resumed = ""  # the id of the answer to follow instead of asking again

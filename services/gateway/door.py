@@ -1,8 +1,10 @@
 """Every request's way: route, origin, credentials, limits, body, idempotency, the work, the answer."""
 
 import asyncio
+import hmac
 import re
 import time
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,7 +30,7 @@ from services.gateway.call import Call
 from services.gateway.clientip import client_ip, counted
 from services.gateway.decode import check_values
 from services.gateway.door_rules import check_same_site, is_own
-from services.gateway.errors import NoSuchRoute, OriginRefused, ScopeMissing
+from services.gateway.errors import KeyRevoked, NoSuchRoute, OriginRefused, ScopeMissing
 from services.gateway.gateway import Gateway
 from services.gateway.limits import Charge, refuse
 from services.gateway.once import REPLAYED, once
@@ -120,6 +122,7 @@ class Door:
             return await self._preflight(call)
         route = self._find(call)
         await self._check_origin(call, route)
+        call.let_in = partial(self._identify, call, route)
         call.principal = await self._identify(call, route)
         if call.principal.account:
             structlog.contextvars.bind_contextvars(account=call.principal.account)
@@ -206,7 +209,7 @@ class Door:
         if known is None or not known.get_secret_value():
             raise NoSuchRoute
         expected = self._gateway.secrets.digest("operator", known.get_secret_value())
-        if self._gateway.secrets.digest("operator", token) != expected:
+        if not hmac.compare_digest(self._gateway.secrets.digest("operator", token), expected):
             raise Unauthorized("Send the operator's token as `Authorization: Bearer ...`.")
         return OPERATOR
 
@@ -217,13 +220,24 @@ class Door:
             plan = await gateway.tenants.plan_of(visitor.account)
             return msgspec.structs.replace(visitor, plan=plan)
         if token:
-            return await gateway.keys.identify(token)
+            return await self._by_key(call, token)
         cookie = call.request.cookies.get(COOKIE)
         if not cookie or "Authorization" in call.request.headers:
             raise Unauthorized
         if call.request.method not in ("GET", "HEAD"):
             check_same_site(call, gateway.settings.public_url)
         return await gateway.sessions.identify(cookie)
+
+    async def _by_key(self, call: Call, token: str) -> Principal:
+        keys, guesses = self._gateway.keys, self._gateway.guesses
+        if not keys.remembers(token) and (verdict := guesses.verdict(call.ip)):
+            call.headers.update(verdict.headers)
+            raise refuse(verdict)
+        try:
+            return await keys.identify(token)
+        except KeyRevoked:
+            guesses.failed(call.ip)
+            raise
 
     # -- how often ---------------------------------------------------------------------------
 

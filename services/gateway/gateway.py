@@ -10,6 +10,7 @@ from libs.common.db import Database
 from libs.common.limits import PolicyFile
 from services.gateway.audit import Audit
 from services.gateway.clientip import Network
+from services.gateway.guesses import Guesses
 from services.gateway.idempotency import Idempotency
 from services.gateway.keys import Keys
 from services.gateway.limits import Limits
@@ -37,6 +38,7 @@ class Gateway:
     secrets: Secrets
     plans: Plans
     keys: Keys
+    guesses: Guesses
     tenants: Tenants
     sessions: Sessions
     visitors: VisitorTokens

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from libs.common.ids import new_id
 from libs.common.telemetry import log
 from services.gateway.errors import KeyRevoked, PlanLacksApi, Suspended
 from services.gateway.plans import Plans
-from services.gateway.principal import Principal
+from services.gateway.principal import ROLE_SCOPES, Principal
 from services.gateway.secrets import Secrets
 from services.gateway.store import keys as store
 from services.gateway.tenants import Tenants
@@ -36,6 +37,13 @@ class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     user: str = ""
     account: str = ""
+
+    def covers(self, principal: Principal) -> bool:
+        return bool(
+            (self.key and principal.actor.id == self.key)
+            or (self.user and principal.user == self.user)
+            or (self.account and principal.account == self.account)
+        )
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -56,6 +64,12 @@ class Keys:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._used: dict[str, datetime] = {}
         self._forgotten = 0  # times something was revoked
+        self.heard: list[Callable[[Revocation], None]] = []  # told of each, here and elsewhere
+
+    def remembers(self, key: str) -> bool:
+        """Whether it is believed without a look."""
+        known = self._known.get(self._secrets.digest("api-key", key))
+        return known is not None and known.until >= time.monotonic()
 
     async def identify(self, key: str) -> Principal:
         """Whose key this is. Raises `KeyRevoked`, `PlanLacksApi`, `Suspended`."""
@@ -93,7 +107,7 @@ class Keys:
             raise KeyRevoked
         if not self._plans.of(row["plan"]).api_access:
             raise PlanLacksApi
-        scopes = tuple(row["scopes"])
+        scopes = _granted(row["scopes"], row["role"])
         return Principal(
             account=row["account_id"],
             actor=Actor(kind="key", id=row["id"], name=row["user_name"], scopes=scopes),
@@ -151,16 +165,11 @@ class Keys:
         if revocation.account:
             self._tenants.forget(revocation.account)
 
-        def hit(known: _Known) -> bool:
-            principal = known.principal
-            return (
-                principal.actor.id == revocation.key
-                or principal.user == revocation.user
-                or principal.account == revocation.account
-            )
-
-        for digest in [digest for digest, known in self._known.items() if hit(known)]:
-            del self._known[digest]
+        for digest, known in list(self._known.items()):
+            if revocation.covers(known.principal):
+                del self._known[digest]
+        for tell in self.heard:
+            tell(revocation)
 
     # -- in the background -------------------------------------------------------------------
 
@@ -196,6 +205,14 @@ class Keys:
                     await store.used(tx, seen)
             except AppError as exc:
                 log.warning("key_use_not_noted", reason=exc.message)
+
+
+def _granted(scopes: list[str], role: str) -> tuple[str, ...]:
+    """A key may no more than whose it is may by now."""
+    allowed = ROLE_SCOPES[role]
+    if "admin" in allowed:
+        return tuple(scopes)
+    return tuple(s for s in sorted(allowed) if s in scopes or "admin" in scopes)
 
 
 def _unix(moment: datetime | None) -> float | None:

@@ -76,7 +76,7 @@ class Limits:
             return self._refusal(charges, *denied)
         for charge in charges:
             self._local.add(charge.name, charge.subject, charge.policy, arrived)
-        return Verdict(_headers([said.get(c.name) or self._state(c) for c in charges]))
+        return Verdict(headers([said.get(c.name) or self._state(c) for c in charges]))
 
     def _state(self, charge: Charge) -> LimitState:
         return self._local.state(charge.name, charge.subject, charge.policy)
@@ -89,7 +89,7 @@ class Limits:
             if charge.name == name:
                 state = msgspec.structs.replace(state, remaining=0, reset=wait)
             states.append(state)
-        return Verdict(_headers(states), retry_after=wait, policy=name)
+        return Verdict(headers(states), retry_after=wait, policy=name)
 
     # -- what is known without asking --------------------------------------------------------
 
@@ -193,7 +193,7 @@ def refuse(verdict: Verdict) -> RateLimited:
     )
 
 
-def _headers(states: Sequence[LimitState]) -> dict[str, str]:
+def headers(states: Sequence[LimitState]) -> dict[str, str]:
     """IETF draft-ietf-httpapi-ratelimit-headers, and the older trio for the tightest limit."""
     tightest = min(states, key=lambda s: (s.remaining / s.limit, s.limit))
     return {

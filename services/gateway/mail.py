@@ -31,12 +31,7 @@ class Mail:
         return self._url is not None
 
     def send(self, to: str, subject: str, text: str) -> None:
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = to
-        message["Subject"] = subject
-        message.set_content(text)
-        self.later(self._deliver(message))
+        self.later(self._deliver(to, subject, text))
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """What leads to a mail, in the background; a bound keeps a flood from piling up."""
@@ -53,8 +48,15 @@ class Mail:
             await work
         except AppError as exc:
             log.warning("mail_not_made", reason=exc.message)
+        except Exception as exc:
+            log.error("mail_crashed", exc_info=exc)
 
-    async def _deliver(self, message: EmailMessage) -> None:
+    async def _deliver(self, to: str, subject: str, text: str) -> None:
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = to
+        message["Subject"] = subject
+        message.set_content(text)
         url = self._url
         if url is None:
             return

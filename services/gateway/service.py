@@ -17,10 +17,11 @@ from libs.common.envelope import Context
 from libs.common.limits import PolicyFile
 from libs.common.telemetry import log
 from libs.common.valkey import Valkey
-from services.gateway import accounts, bootstrap, clientip
+from services.gateway import bootstrap, clientip, deletion
 from services.gateway.audit import Audit
 from services.gateway.door import Door
 from services.gateway.gateway import Gateway
+from services.gateway.guesses import Guesses
 from services.gateway.idempotency import Idempotency
 from services.gateway.keys import Keys
 from services.gateway.limits import Limits
@@ -37,6 +38,7 @@ from services.gateway.settings import Settings
 from services.gateway.store import users
 from services.gateway.streams import Streams
 from services.gateway.tenants import Tenants
+from services.gateway.upkeep import Upkeep
 from services.gateway.usage import Usage
 from services.gateway.visitors import VisitorTokens
 
@@ -69,6 +71,9 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
     )
     redis = await stack.enter_async_context(_redis(settings))
     tenants = Tenants(db)
+    keys = Keys(db, bus, secrets, plans, tenants)
+    streams = Streams(settings.max_streams, settings.max_streams_per_ip)
+    keys.heard.append(streams.revoked)
     return Gateway(
         settings=settings,
         bus=bus,
@@ -77,7 +82,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
         blobs=Blobs(settings.blobs),
         secrets=secrets,
         plans=plans,
-        keys=Keys(db, bus, secrets, plans, tenants),
+        keys=keys,
+        guesses=Guesses(policies),
         tenants=tenants,
         sessions=Sessions(redis, db),
         visitors=VisitorTokens(secrets),
@@ -85,7 +91,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Gateway:
         policies=policies,
         limits=Limits(bus, policies, budget=settings.limiter_budget),
         idempotency=Idempotency(redis, secrets),
-        streams=Streams(settings.max_streams, settings.max_streams_per_ip),
+        streams=streams,
         audit=Audit(db),
         usage=Usage(bus, plans, redis),
         passwords=Passwords(),
@@ -108,7 +114,9 @@ async def serve(gateway: Gateway, stack: AsyncExitStack) -> Service:
             "revocations": gateway.keys.listen(),
             "key-use": gateway.keys.note_use(),
             "policies": gateway.policies.watch(),
-            "account-jobs": accounts.work(gateway),
+            "account-jobs": deletion.work(gateway),
+            "streams": gateway.streams.watch(),
+            "upkeep": Upkeep(gateway.db, gateway.settings.audit_days).run(),
         },
     )
     await gateway.bus.serve(ACCOUNT_OWNERS, _owners(gateway.db))

@@ -23,6 +23,7 @@ COOKIE = "chattery_session"
 IDLE = 14 * 86_400  # seconds without a request until a session ends
 LONGEST = 90 * 86_400  # seconds until it ends in any case
 REFRESH = 300  # seconds between two notes of its use
+MOST = 50  # of a user; the oldest end when there are more
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -114,6 +115,21 @@ class Sessions:
             await self._redis.set(_key(token), msgspec.json.encode(session), ex=IDLE)
             await self._redis.sadd(_user_key(session.user), _key(token))
             await self._redis.expire(_user_key(session.user), IDLE)
+            await self._trim(session.user)
+
+    async def _trim(self, user: str) -> None:
+        """Forget those that are over, and end the oldest of too many."""
+        keys = list(await self._redis.smembers(_user_key(user)))
+        found = zip(keys, await self._redis.mget(*keys), strict=True)
+        began = {
+            key: msgspec.json.decode(data, type=Session).created if data else 0.0
+            for key, data in found
+        }
+        newest = sorted(began, key=began.__getitem__, reverse=True)
+        ended = [key for n, key in enumerate(newest) if n >= MOST or not began[key]]
+        if ended:
+            await self._redis.delete(*ended)
+            await self._redis.srem(_user_key(user), *ended)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Chatbots, their identity secrets, and the jobs that remove them."""
 
 from libs.common import calls
-from services.gateway import accounts, guards
+from services.gateway import deletion, guards
 from services.gateway.row import Route
 
 CHATBOTS = (
@@ -72,7 +72,7 @@ CHATBOTS = (
         path="/api/jobs/{id}",
         summary="See how far a deletion is",
         tag="Chatbots",
-        handler=accounts.job,
+        handler=deletion.job,
         request=calls.ById,
         reply=calls.Job,
     ),

@@ -4,6 +4,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from libs.common import pages
+from libs.common.calls import Pagination
 from libs.common.db import Tx
 
 _COLUMNS = "id, name, plan, status, settings, created_at, updated_at"
@@ -25,14 +27,17 @@ async def get(tx: Tx, account: str) -> dict[str, Any] | None:
     return await cursor.fetchone()
 
 
-async def page(tx: Tx, *, before: str | None, limit: int) -> list[dict[str, Any]]:
+async def page(
+    tx: Tx, *, before: str | None, limit: int
+) -> tuple[list[dict[str, Any]], Pagination]:
     """Of the whole installation, newest first; for the operator."""
-    cursor = await tx.execute(
+    return await pages.page(
+        tx,
         f"select {_COLUMNS} from accounts where status <> 'deleting'"
-        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(limit)s",
-        {"before": before, "limit": limit},
+        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(rows)s",
+        {"before": before},
+        limit,
     )
-    return await cursor.fetchall()
 
 
 async def update(
@@ -93,7 +98,7 @@ async def claim_job(tx: Tx, lease_seconds: float) -> dict[str, Any] | None:
         "update jobs set updated_at = now() where id = ("
         "  select id from jobs where status = 'running'"
         "  and (updated_at < now() - make_interval(secs => %s) or updated_at = created_at)"
-        "  order by id limit 1 for update skip locked"
+        "  order by updated_at limit 1 for update skip locked"
         f") returning {_JOB}",
         (lease_seconds,),
     )
@@ -105,4 +110,12 @@ async def set_job(tx: Tx, account: str, job_id: str, status: str, progress: floa
         "update jobs set status = %s, progress = %s, updated_at = now()"
         " where id = %s and account_id = %s",
         (status, progress, job_id, account),
+    )
+
+
+async def trim_jobs(tx: Tx, days: int) -> None:
+    """What ended long ago, of every account."""
+    await tx.execute(
+        "delete from jobs where status <> 'running' and updated_at < now() - make_interval(days => %s)",
+        (days,),
     )

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from libs.common import pages
+from libs.common.calls import Pagination
 from libs.common.db import Tx
 
 
@@ -35,29 +37,31 @@ async def page(
     action: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> list[dict[str, Any]]:
-    cursor = await tx.execute(
+) -> tuple[list[dict[str, Any]], Pagination]:
+    return await pages.page(
+        tx,
         "select id, actor_kind, actor_id, action, target, ip, request_id, at from audit"
         " where account_id = %(account)s and (%(before)s::text is null or id < %(before)s)"
         " and (%(action)s::text is null or action = %(action)s)"
         " and (%(since)s::timestamptz is null or at >= %(since)s)"
         " and (%(until)s::timestamptz is null or at < %(until)s)"
-        " order by id desc limit %(limit)s",
+        " order by id desc limit %(rows)s",
         {
             "account": account,
             "before": before,
-            "limit": limit,
             "action": action,
             "since": since,
             "until": until,
         },
+        limit,
     )
-    return await cursor.fetchall()
 
 
-async def trim(tx: Tx, days: int) -> int:
-    """Remove what is older than ``days``, of every account."""
+async def trim(tx: Tx, days: int, limit: int) -> int:
+    """Remove some of what is older than ``days``, of every account; returns how many."""
     cursor = await tx.execute(
-        "delete from audit where at < now() - make_interval(days => %s)", (days,)
+        "delete from audit where id in (select id from audit"
+        " where at < now() - make_interval(days => %s) limit %s)",
+        (days, limit),
     )
     return cursor.rowcount

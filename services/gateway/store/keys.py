@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from libs.common import pages
+from libs.common.calls import Pagination
 from libs.common.db import Tx
 
 _COLUMNS = "id, name, prefix, scopes, test, expires_at, last_used_at, created_at, user_id"
@@ -32,13 +34,16 @@ async def insert(
     return await cursor.fetchone()
 
 
-async def page(tx: Tx, account: str, *, before: str | None, limit: int) -> list[dict[str, Any]]:
-    cursor = await tx.execute(
+async def page(
+    tx: Tx, account: str, *, before: str | None, limit: int
+) -> tuple[list[dict[str, Any]], Pagination]:
+    return await pages.page(
+        tx,
         f"select {_COLUMNS} from keys where account_id = %(account)s"
-        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(limit)s",
-        {"account": account, "before": before, "limit": limit},
+        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(rows)s",
+        {"account": account, "before": before},
+        limit,
     )
-    return await cursor.fetchall()
 
 
 async def get(tx: Tx, account: str, key: str) -> dict[str, Any] | None:

@@ -1,8 +1,9 @@
-"""Users and the links they were mailed."""
+"""Users."""
 
-from datetime import datetime
 from typing import Any
 
+from libs.common import pages
+from libs.common.calls import Pagination
 from libs.common.db import Tx
 
 _COLUMNS = "id, account_id, email, name, role, status, created_at, last_login_at"
@@ -36,24 +37,37 @@ async def get(tx: Tx, account: str, user: str) -> dict[str, Any] | None:
     return await cursor.fetchone()
 
 
-async def page(tx: Tx, account: str, *, before: str | None, limit: int) -> list[dict[str, Any]]:
-    cursor = await tx.execute(
+async def page(
+    tx: Tx, account: str, *, before: str | None, limit: int
+) -> tuple[list[dict[str, Any]], Pagination]:
+    return await pages.page(
+        tx,
         f"select {_COLUMNS} from users where account_id = %(account)s"
-        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(limit)s",
-        {"account": account, "before": before, "limit": limit},
+        " and (%(before)s::text is null or id < %(before)s) order by id desc limit %(rows)s",
+        {"account": account, "before": before},
+        limit,
     )
-    return await cursor.fetchall()
 
 
-async def count(tx: Tx, account: str, *, role: str | None = None) -> int:
+async def count(tx: Tx, account: str) -> int:
     """Those who are not disabled."""
     cursor = await tx.execute(
-        "select count(*) as n from users where account_id = %(account)s"
-        " and status <> 'disabled' and (%(role)s::text is null or role = %(role)s)",
-        {"account": account, "role": role},
+        "select count(*) as n from users where account_id = %s and status <> 'disabled'",
+        (account,),
     )
     row = await cursor.fetchone()
     return int(row["n"]) if row else 0
+
+
+async def has_other_owner(tx: Tx, account: str, user: str) -> bool:
+    """Whether somebody else owns the account and may log in."""
+    cursor = await tx.execute(
+        "select exists (select 1 from users where account_id = %s and role = 'owner'"
+        " and status = 'active' and id <> %s) as found",
+        (account, user),
+    )
+    row = await cursor.fetchone()
+    return bool(row and row["found"])
 
 
 async def ids(tx: Tx, account: str) -> list[str]:
@@ -81,11 +95,21 @@ async def update(
     status: str | None = None,
     password_hash: str | None = None,
 ) -> dict[str, Any] | None:
+    """``active`` makes one without a password ``invited``."""
     cursor = await tx.execute(
-        "update users set name = coalesce(%s, name), role = coalesce(%s, role),"
-        " status = coalesce(%s, status), password_hash = coalesce(%s, password_hash),"
-        f" updated_at = now() where id = %s and account_id = %s returning {_COLUMNS}",
-        (name, role, status, password_hash, user, account),
+        "update users set name = coalesce(%(name)s, name), role = coalesce(%(role)s, role),"
+        " password_hash = coalesce(%(hash)s, password_hash), updated_at = now(),"
+        " status = case when %(status)s = 'active' and coalesce(%(hash)s, password_hash) is null"
+        "  then 'invited' else coalesce(%(status)s, status) end"
+        f" where id = %(user)s and account_id = %(account)s returning {_COLUMNS}",
+        {
+            "name": name,
+            "role": role,
+            "status": status,
+            "hash": password_hash,
+            "user": user,
+            "account": account,
+        },
     )
     return await cursor.fetchone()
 
@@ -142,31 +166,3 @@ async def anyone(tx: Tx) -> bool:
     cursor = await tx.execute("select exists (select 1 from users) as found")
     row = await cursor.fetchone()
     return bool(row and row["found"])
-
-
-# -- links -----------------------------------------------------------------------------------
-
-
-async def add_link(
-    tx: Tx, account: str, user: str, *, digest: bytes, kind: str, expires_at: datetime
-) -> None:
-    """A new link; it replaces older ones of its kind."""
-    await tx.execute(
-        "delete from links where user_id = %s and kind = %s and account_id = %s",
-        (user, kind, account),
-    )
-    await tx.execute(
-        "insert into links (digest, account_id, user_id, kind, expires_at)"
-        " values (%s, %s, %s, %s, %s)",
-        (digest, account, user, kind, expires_at),
-    )
-
-
-async def take_link(tx: Tx, digest: bytes, kind: str) -> dict[str, Any] | None:
-    """Use a link up: whose it was, or None when it is unknown, used or too old."""
-    cursor = await tx.execute(
-        "delete from links where digest = %s and kind = %s and expires_at > now()"
-        " returning account_id, user_id",
-        (digest, kind),
-    )
-    return await cursor.fetchone()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,9 @@ import pytest
 from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.errors import NotFound
-from tests.integration.gateway.conftest import Api, World
+from services.gateway import streams
+from tests.integration.gateway.conftest import OPERATOR, Api, Start, World
+from tests.integration.gateway.test_people import login
 
 
 class Conversations:
@@ -124,10 +126,10 @@ async def test_open_streams_are_bounded_and_freed(start: Any) -> None:
         async with watching(there, "/api/inbox/events"):
             pass
     for _ in range(50):
-        if not world.gateway.streams._tasks:
+        if not world.gateway.streams._open:
             break
         await asyncio.sleep(0.05)
-    assert not world.gateway.streams._tasks
+    assert not world.gateway.streams._open
     async with watching(here, "/api/inbox/events"):
         pass
 
@@ -163,7 +165,64 @@ async def test_a_stream_that_crashes_is_cut_not_answered_twice(
     api: Api, world: World, happening: Conversations
 ) -> None:
     with pytest.raises(aiohttp.ClientError):
-        async with watching(api, "/api/inbox/events") as stream, asyncio.timeout(10):
+        async with watching(api, "/api/inbox/events") as stream, asyncio.timeout(60):
             await world.behind.bus.publish(f"live.{world.account}.conv_1", b"not json")
             while await stream.readany():
                 pass
+
+
+# -- who is let in no longer -----------------------------------------------------------------
+
+
+async def ends(stream: aiohttp.StreamReader) -> None:
+    """The stream comes to an end, by whichever way connections do."""
+    async with asyncio.timeout(60):
+        with suppress(aiohttp.ClientError):
+            await stream.read()
+
+
+async def test_the_streams_of_a_revoked_key_end_at_every_replica(
+    world: World, start: Start, happening: Conversations
+) -> None:
+    other = await start(beside=world)
+    key, api = await world.key(world.api, "conversations")
+    there = Api(other.api.base, other.api.http, api.key)
+    async with (
+        watching(api, "/api/inbox/events") as here,
+        watching(there, "/api/inbox/events") as beside,
+        watching(world.api, "/api/inbox/events") as of_another_key,
+    ):
+        assert (await world.api("DELETE", f"/api/keys/{key}")).status == 204
+        await ends(here)
+        await ends(beside)
+        await happening.happen("still here")
+        assert "still here" in (await event(of_another_key))["data"]
+
+
+async def test_the_streams_of_a_suspended_account_end_also_visitors(
+    world: World, happening: Conversations
+) -> None:
+    chatbot = world.behind.chatbot(world.account)
+    token, _ = world.gateway.visitors.make(world.account, chatbot, "vis_1")
+    path = "/api/conversations/conv_1/events"
+    async with watching(world.api.with_(token), path) as visitors:
+        operator = world.api.with_(OPERATOR)
+        await operator("PATCH", f"/api/accounts/{world.account}", {"name": "Renamed"})
+        await happening.happen("still here")
+        assert "still here" in (await event(visitors))["data"]
+        await operator("PATCH", f"/api/accounts/{world.account}", {"status": "suspended"})
+        await ends(visitors)
+
+
+async def test_the_streams_of_a_session_that_was_ended_end_soon(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_AGAIN", 0.3)
+    world = await start()
+    Conversations(world)
+    owner = await login(world.api)
+    headers = {"Cookie": owner.headers["Cookie"]}
+    async with owner.http.get(f"{owner.base}/api/inbox/events", headers=headers) as got:
+        assert got.status == 200
+        assert (await owner.post("/api/auth/logout")).status == 204
+        await ends(got.content)

@@ -139,3 +139,12 @@ async def test_the_host_header_does_not_get_into_a_link(world: World, mailbox: M
         "/api/auth/reset", {"email": EMAIL}, headers={"Host": "evil.example"}
     )
     assert "evil.example" not in (await mailbox.next())[1]
+
+
+async def test_an_address_no_mail_can_carry_is_refused_before_anybody_is_made(
+    world: World,
+) -> None:
+    for email in ("a,b@example.com", "a@[", "<a@b>", "a b@c", "ä@example.com", "a@-b", ":@x"):
+        refused = await world.api.post("/api/users", {"email": email})
+        assert (refused.status, refused.body["error"]["details"]) == (400, {"field": "email"})
+    assert len((await world.api.get("/api/users")).body["data"]) == 1

@@ -5,9 +5,13 @@ import re
 import time
 from typing import Any
 
+import pytest
+
 from libs.common import calls
 from libs.common.envelope import Context
+from services.gateway import links, sessions
 from services.gateway.routes import ROUTES
+from services.gateway.upkeep import Upkeep
 from tests.integration.gateway.conftest import EMAIL, OPERATOR, PASSWORD, Api, World
 
 
@@ -99,6 +103,79 @@ async def test_an_account_keeps_an_owner(world: World) -> None:
         await world.api("DELETE", f"/api/users/{owner}"),
     ):
         assert (attempt.status, attempt.code) == (409, "last_owner")
+
+
+async def invited(world: World, email: str, role: str = "agent") -> tuple[str, str]:
+    """The id of an invited user and the token of the link."""
+    made = await world.api.post("/api/users", {"email": email, "role": role})
+    assert made.status == 201, made.raw
+    return made.body["id"], made.body["invitation"].partition("token=")[2]
+
+
+async def test_who_was_only_invited_does_not_count_as_an_owner(world: World) -> None:
+    owner = (await world.api.get("/api/me")).body["user"]["id"]
+    second, token = await invited(world, "second@example.com", "owner")
+    left = await world.api("PATCH", f"/api/users/{owner}", {"role": "admin"})
+    assert (left.status, left.code) == (409, "last_owner")
+    accept = {"token": token, "password": "seconds passphrase"}
+    assert (await world.api.with_("").post("/api/auth/invitation", accept)).status == 200
+    assert (await world.api("PATCH", f"/api/users/{owner}", {"role": "admin"})).status == 200
+    # A key of who is no owner any more touches no owner.
+    assert (await world.api("DELETE", f"/api/users/{second}")).status == 403
+
+
+async def test_who_is_disabled_gets_in_by_no_link_and_joins_when_enabled(world: World) -> None:
+    user, token = await invited(world, "ada@example.com")
+    async with world.gateway.db.system() as tx:
+        reset = await links.make(world.gateway, tx, world.account, user, "reset")
+    await world.api("PATCH", f"/api/users/{user}", {"status": "disabled"})
+    nobody, password = world.api.with_(""), "adas own passphrase"
+    for path, old in (
+        ("/api/auth/invitation", token),
+        ("/api/auth/reset/confirm", reset.partition("token=")[2]),
+    ):
+        refused = await nobody.post(path, {"token": old, "password": password})
+        assert (refused.status, refused.code) == (400, "link_expired")
+    enabled = await world.api("PATCH", f"/api/users/{user}", {"status": "active"})
+    assert enabled.body["status"] == "invited"  # there is no password yet
+    again = (await world.api.post(f"/api/users/{user}/invite")).body["invitation"]
+    accept = {"token": again.partition("token=")[2], "password": password}
+    assert (await nobody.post("/api/auth/invitation", accept)).status == 200
+
+
+async def test_a_key_may_no_more_than_whose_it_is_may_by_now(world: World) -> None:
+    body = {"email": "admin@example.com", "role": "admin", "password": "admins passphrase"}
+    user = (await world.api.post("/api/users", body)).body["id"]
+    _, api = await world.key(await login(world.api, body["email"], body["password"]), "admin")
+    assert (await api.get("/api/users")).status == 200
+    await world.api("PATCH", f"/api/users/{user}", {"role": "agent"})
+    assert (await api.get("/api/users")).code == "insufficient_scope"
+    assert (await api.get("/api/me")).body["scopes"] == ["conversations"]
+
+
+async def test_a_user_has_so_many_sessions_and_the_oldest_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST", 3)
+    opened = [await login(world.api) for _ in range(4)]
+    assert [(await one.get("/api/me")).status for one in opened] == [401, 200, 200, 200]
+    first = (await opened[-1].get("/api/auth/sessions?limit=2")).body
+    cursor = first["pagination"]["cursor"]
+    rest = (await opened[-1].get(f"/api/auth/sessions?limit=2&cursor={cursor}")).body
+    assert len({one["id"] for one in first["data"] + rest["data"]}) == 3
+    assert rest["pagination"] == {"cursor": None, "hasMore": False}
+
+
+async def test_what_is_past_its_time_is_forgotten(world: World) -> None:
+    await invited(world, "late@example.com")
+    async with world.gateway.db.system() as tx:
+        await tx.execute("update audit set at = now() - interval '400 days'")
+        await tx.execute("update links set expires_at = now() - interval '1 second'")
+    await Upkeep(world.gateway.db, world.settings.audit_days).round()
+    async with world.gateway.db.system() as tx:
+        for table in ("audit", "links"):
+            rows = await (await tx.execute(f"select 1 as x from {table}")).fetchall()
+            assert rows == []
 
 
 async def test_an_admin_makes_no_owner(world: World) -> None:

@@ -160,6 +160,16 @@ async def test_seats(free: Tenant) -> None:
     await is_over(reply, "seats", 1)
 
 
+async def test_a_seat_that_was_given_up_and_taken_is_not_to_be_had_again(world: World) -> None:
+    pro = await tenant_of(world, "pro")  # five seats, one of them the owner's
+    made = [await pro.api.post("/api/users", {"email": f"{n}@plans.example"}) for n in range(4)]
+    first = f"/api/users/{made[0].body['id']}"
+    assert (await pro.api("PATCH", first, {"status": "disabled"})).status == 200
+    assert (await pro.api.post("/api/users", {"email": "5@plans.example"})).status == 201
+    await is_over(await pro.api("PATCH", first, {"status": "active"}), "seats", 5)
+    assert (await pro.api("PATCH", first, {"name": "Ada"})).status == 200
+
+
 async def test_api_access_ends_with_the_plan_and_comes_back_with_it(world: World) -> None:
     account, api = await world.account_of("business")
     operator = world.api.with_(OPERATOR)

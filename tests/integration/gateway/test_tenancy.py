@@ -1,5 +1,7 @@
 """Every route of the table with every kind of wrong credentials: the table makes the cases."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from libs.common import calls
 from libs.common.envelope import ANY_ACCOUNT
 from services.gateway.openapi import _Requests
+from services.gateway.principal import ROLE_SCOPES, SCOPES
 from services.gateway.routes import ROUTES
 from services.gateway.row import Route
 from tests.integration.gateway.conftest import PASSWORD, Api, Reply, World
@@ -77,8 +80,26 @@ async def test_no_route_answers_to_credentials_that_are_not_ours(world: World) -
     forged = world.gateway.keys.mint(test=False)
     for token in (forged, "ck_live_short", "vt_e30.AAAA", "nonsense"):
         for route in GUARDED:
-            reply = await send(world.api.with_(token), route)
+            reply = await send(world.somewhere(world.api.with_(token)), route)
             assert (row(route), token, reply.status) == (row(route), token, 401)
+
+
+async def test_who_shows_keys_that_are_none_waits_and_others_do_not(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "limits.json").write_text('{"policies": {"guesses": {"limit": 5}}}')
+    await asyncio.to_thread(world.gateway.policies.refresh)
+    here = world.somewhere()
+    known, new = here, here.with_((await world.key(world.api, "admin"))[1].key)
+    assert (await known.get("/api/me")).status == 200
+    found = [await here.with_(world.gateway.keys.mint(test=False)).get("/api/me") for _ in range(8)]
+    assert [reply.status for reply in found] == [401] * 5 + [429] * 3
+    assert found[-1].body["error"]["details"]["policy"] == "guesses"
+    assert int(found[-1].headers["Retry-After"]) >= 1
+    assert found[-1].headers["RateLimit-Policy"] == '"guesses";q=5;w=60'
+    assert (await new.get("/api/me")).status == 429
+    assert (await known.get("/api/me")).status == 200
+    assert (await world.somewhere(new).get("/api/me")).status == 200
 
 
 async def test_a_revoked_key_opens_nothing(world: World) -> None:
@@ -86,12 +107,32 @@ async def test_a_revoked_key_opens_nothing(world: World) -> None:
     assert (await api.get("/api/me")).status == 200
     assert (await world.api("DELETE", f"/api/keys/{key}")).status == 204
     for route in GUARDED:
-        reply = await send(api, route)
+        reply = await send(world.somewhere(api), route)
         assert (row(route), reply.status) == (row(route), 401)
 
 
+async def test_an_agent_may_what_agents_may_on_every_route(world: World) -> None:
+    body = {"email": "agent@example.com", "password": PASSWORD}
+    assert (await world.api.post("/api/users", body)).status == 201
+    login = await world.api.with_("").post("/api/auth/login", body)
+    agent = world.api.with_("", Cookie=login.headers["Set-Cookie"].partition(";")[0])
+    for route in GUARDED:
+        if route.auth == "operator" or route.scope in ("", *ROLE_SCOPES["agent"]):
+            continue
+        reply = await send(agent, route)
+        assert (row(route), reply.status, reply.code) == (row(route), 403, "insufficient_scope")
+    for method, path in (
+        ("POST", "/api/keys"),
+        ("DELETE", "/api/keys/key_1"),
+        ("POST", "/api/chatbots/bot_1/identity"),
+        ("POST", "/api/webhooks/wh_1/rotate"),
+        ("DELETE", "/api/account"),
+    ):
+        assert (await agent(method, path)).code == "insufficient_scope"
+
+
 async def test_a_key_opens_the_routes_of_its_scopes_alone(world: World) -> None:
-    keys = {scope: (await world.key(world.api, scope))[1] for scope in ("chat", "conversations")}
+    keys = {scope: (await world.key(world.api, scope))[1] for scope in SCOPES if scope != "admin"}
     for scope, api in keys.items():
         for route in API:
             if route.auth != "account" or route.scope in ("", scope):
