@@ -14,6 +14,13 @@ from tests.e2e.client import Api
 
 DESK = {"width": 1280, "height": 860}
 PASSWORD = "correct horse battery"
+ARRIVED = """() => document.querySelector("main h1, main h2")
+    && !document.querySelector(".bone, .spin")"""
+GO = """(path) => {
+    history.pushState(null, "", path);
+    dispatchEvent(new PopStateEvent("popstate"));
+    return new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+}"""
 PAGES = {
     "/": "<title>Harbour Kayaks</title><main><h1>Harbour Kayaks</h1><p>We rent kayaks and tents by"
     ' the day.</p><a href="/returns">Returns</a> <a href="/prices">Prices</a></main>',
@@ -45,6 +52,12 @@ class Owner:
         await page.get_by_label("Email").fill(self.email)
         await page.get_by_label("Password").fill(password)
         await page.get_by_role("button", name="Log in").click()
+
+
+async def go(page: Page, path: str) -> None:
+    """To another screen, as a link within the dashboard leads there; waits until it is read."""
+    await page.evaluate(GO, f"/dashboard/{path}")
+    await page.wait_for_function(ARRIVED)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.owner import DESK, Owner, Site
+from tests.browser.owner import DESK, GO, Owner, Site, go
 from tests.browser.visits import Visits, look
 from tests.e2e.client import Receiver
 
@@ -16,13 +16,6 @@ PHONE = {"width": 360, "height": 780}
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 SETTINGS = ["profile", "team", "keys", "webhooks", "usage", "audit", "account"]
 TABS = ["personality", "appearance", "handoff", "access", "limits", "install"]
-ARRIVED = """() => document.querySelector("main h1, main h2")
-    && !document.querySelector(".bone, .spin")"""
-GO = """(path) => {
-    history.pushState(null, "", path);
-    dispatchEvent(new PopStateEvent("popstate"));
-    return new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
-}"""
 
 
 class Tour:
@@ -34,8 +27,7 @@ class Tour:
         self.found: dict[str, Any] = {}
 
     async def to(self, path: str) -> None:
-        await self.page.evaluate(GO, f"/dashboard/{path}")
-        await self.page.wait_for_function(ARRIVED)
+        await go(self.page, path)
 
     async def see(self, name: str, part: str = "html") -> None:
         found = await look(self.page, f"dashboard-{name}-{self._look}", settle=0, part=part)

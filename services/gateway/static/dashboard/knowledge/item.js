@@ -13,7 +13,7 @@ import { Card, Page } from "../parts/page.js";
 import { Badge, Empty, Listed, Loaded, Note } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { Pages, State } from "./pieces.js";
-import { Row, actions } from "./sources.js";
+import { Row, actions, useFresh } from "./sources.js";
 import { REFRESHES, TYPES, busy, label, link } from "./words.js";
 
 const LOOK = 2_000; // ms
@@ -39,7 +39,7 @@ export function Item({ bot, id }) {
         <div class="stack wide">
           ${it.error && html`<${Note} kind="warn" icon="alert"><b>${it.error.message}</b>${it.attempts > 1 && html` <span class="small">Tried ${it.attempts} times.</span>`}<//>`}
           <${Facts} item=${it} put=${load.put} />
-          ${it.type === "crawl" ? html`<${Children} bot=${bot} item=${it} />` : html`<${Chunks} item=${it} />`}
+          ${it.type === "crawl" ? html`<${Children} bot=${bot} item=${it} reload=${load.reload} />` : html`<${Chunks} item=${it} />`}
         </div>`}<//>
     <//>`;
 }
@@ -65,14 +65,18 @@ function Facts({ item, put }) {
   </dl><//>`;
 }
 
-/** The pages of a site, failures with their reasons. @param {{bot: any, item: any}} of */
-function Children({ bot, item }) {
+/** The pages of a site, failures with their reasons. @param {{bot: any, item: any, reload: () => void}} of */
+function Children({ bot, item, reload }) {
   const { status = "" } = place.value.query;
   const list = useList("knowledge", { chatbotId: bot.id, parentId: item.id, status });
   const { indexed, failed } = item.progress;
   useEffect(() => {
     if (!list.first && list.items.length <= 30) list.reload(true);
   }, [indexed, failed]);
+  useFresh(bot.id, list);
+  useEffect(() => {
+    if (!list.first) reload(); // a page that was tried again counts for the site, too
+  }, [list.items.map((/** @type {any} */ page) => page.status).join()]);
   return html`<${Card} bare title="Pages" actions=${html`<${Select} label="State" hidden small value=${status} set=${(/** @type {string} */ v) => ask({ status: v })}
       options=${[["", "All"], ["ready", "Ready"], ["failed", "Failed"], ["processing", "In work"]]} />`}>
     <${Listed} list=${list} empty=${html`<${Empty} icon="globe" title=${status ? "No page is in this state" : busy(item) ? "Looking for pages" : "No pages"} text=${busy(item) ? "They appear here as they come in." : ""} />`}>

@@ -99,7 +99,7 @@ export function actions(item, change, gone) {
 }
 
 /** Keep what is shown as it is now: told live, and looked at while something is in work. @param {string} bot @param {any} list */
-function useFresh(bot, list) {
+export function useFresh(bot, list) {
   const latest = useRef(list);
   latest.current = list;
   const waits = list.items.some(busy) && list.items.length <= 30;
