@@ -14,7 +14,11 @@ from tests.e2e.client import Api
 
 QUESTION = "Where is the office?"
 SIZES = {"desktop": (1100, 800), "phone": (390, 844)}
-LOOKS = [("light", "desktop", "en"), ("dark", "phone", "ar")]
+# Each state is seen in two of the four ways that screens and tastes differ, in either direction.
+LOOKS = [
+    ("en", [("light", "desktop"), ("dark", "phone")]),
+    ("ar", [("dark", "desktop"), ("light", "phone")]),
+]
 
 Snap = Callable[[str], Awaitable[None]]
 
@@ -25,11 +29,10 @@ def found() -> list[Any]:
     return []
 
 
-@pytest.mark.parametrize(("scheme", "size", "language"), LOOKS)
+@pytest.mark.parametrize(("language", "ways"), LOOKS, ids=["en", "ar"])
 async def test_every_state_is_accessible_and_kept_to_look_at(
-    scheme: str,
-    size: str,
     language: str,
+    ways: list[tuple[str, str]],
     visits: Visits,
     shop: Shop,
     bot: str,
@@ -38,17 +41,17 @@ async def test_every_state_is_accessible_and_kept_to_look_at(
     found: list[Any],
 ) -> None:
     shop.language = language
-    width, height = SIZES[size]
-    page = await visits.page(
-        shop.url,
-        color_scheme=scheme,
-        viewport={"width": width, "height": height},
-        reduced_motion="reduce",
-    )
+    closed = {"businessHours": [{"day": 1, "open": "00:00", "close": "00:00"}]}
+    await api.call("PATCH", f"/api/chatbots/{bot}", {"handoff": closed})
+    page = await visits.page(shop.url, reduced_motion="reduce")
 
     async def snap(state: str) -> None:
-        name = f"widget-{scheme}-{size}-{language}-{state}"
-        found.extend((state, one) for one in await look(page, name, settle=0))
+        for scheme, size in reversed(ways):  # the first one is what it goes on in
+            await page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+            width, height = SIZES[size]
+            await page.set_viewport_size({"width": width, "height": height})
+            name = f"widget-{language}-{state}-{size}-{scheme}"
+            found.extend((name, one) for one in await look(page, name, settle=0))
 
     widget = Widget(page)
     await widget.launcher.wait_for()
@@ -59,7 +62,7 @@ async def test_every_state_is_accessible_and_kept_to_look_at(
     await _answered(widget, network, snap)
     await _helped_by_a_person(widget, api, bot, snap)
     await _hindered(widget, snap)
-    visits.forgive("ERR_INTERNET_DISCONNECTED", "429", "500")
+    visits.forgive("ERR_INTERNET_DISCONNECTED", "ERR_INCOMPLETE", "ERR_FAILED", "429", "500", "403")
     assert found == [], json.dumps(found, indent=1, ensure_ascii=False)
 
 
@@ -78,47 +81,72 @@ async def _answered(widget: Widget, network: Network, snap: Snap) -> None:
     await snap("5-feedback")
     await widget.more.click()
     await snap("6-menu")
+    await widget.page.keyboard.press("Escape")
+    await widget.ask("Who was the king of Portugal in the year 1540, and why?")
+    await widget.offer.wait_for()
+    await snap("7-no-answer")
+    network.released.clear()
+    network.hold_rest = True
+    await widget.ask(QUESTION)
+    await widget.stop.click()
+    network.released.set()
+    await expect(widget.stop).to_have_count(0)
+    await snap("8-stopped")
+    await widget.more.click()
 
 
 async def _helped_by_a_person(widget: Widget, api: Api, bot: str, snap: Snap) -> None:
     await widget.menu.locator("button").first.click()
     await widget.system.wait_for()
-    await snap("7-waiting")
+    await snap("9-closed-hours")
     path = f"/api/conversations/{(await latest(api, bot))['id']}"
     await api.post(f"{path}/typing")
     await widget.typing.wait_for()
-    await snap("8-typing")
+    await snap("10-typing")
     await api.post(f"{path}/reply", {"message": "Hello, I am here for you. **How can I help?**"})
     await widget.admin.wait_for()
-    await snap("9-person")
+    await snap("11-person")
     await widget.leave.click()
     await api.post(f"{path}/reply", {"message": "Are you still there?"})
     await expect(widget.badge).to_have_text("1")
-    await snap("10-unread")
+    await snap("12-unread")
     await widget.open()
     await api.post(f"{path}/resolve")
     await widget.notice.wait_for()
-    await snap("11-resolved")
+    await snap("13-resolved")
 
 
 async def _hindered(widget: Widget, snap: Snap) -> None:
     page = widget.page
     await page.context.set_offline(True)
     await widget.notice.wait_for()
-    await snap("12-offline")
+    await snap("14-offline")
     await page.context.set_offline(False)
     await _refused(page, 429, {"Retry-After": "30"}, "rate_limited")
     await widget.ask("And the opening hours?")
     await expect(widget.notice).to_contain_text("30")
-    await snap("13-limited")
-    await page.reload()
-    await widget.launcher.wait_for()
-    await page.evaluate("Chattery.open()")
-    await widget.panel.wait_for()
+    await snap("15-limited")
+    await _again(widget)
+    await _refused(page, 403, {}, "origin_not_allowed")
+    await widget.ask("And the opening hours?")
+    await expect(widget.notice).to_have_class("notice bad")
+    await snap("16-unavailable")
     await _refused(page, 500, {}, "internal_error")
     await widget.ask("And the opening hours?")
     await expect(widget.notice).to_have_class("notice bad")
-    await snap("14-error")
+    await snap("17-error")
+    await page.route("**/api/chat/*", lambda route: route.abort())
+    await widget.ask("And the opening hours?")
+    await widget.sending.wait_for()
+    await expect(widget.notice).to_have_class("notice")
+    await snap("18-connecting")
+
+
+async def _again(widget: Widget) -> None:
+    await widget.page.reload()
+    await widget.launcher.wait_for()
+    await widget.page.evaluate("Chattery.open()")
+    await widget.panel.wait_for()
 
 
 async def _refused(page: Page, status: int, headers: dict[str, str], code: str) -> None:
