@@ -37,7 +37,7 @@ RENEW_INTERVAL = 0.5  # seconds; a lease lasts 3
 SWEPT = 50  # answers taken at once
 SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
 FRAMES_A_SECOND = 1_000  # of all answers of this process; beyond that they grow longer
-SHORTEST_PACE = 0.01  # seconds between two frames of one answer
+SHORTEST_PACE = 0.01  # seconds to rest between two frames of one answer
 LONGEST_PACE = 0.3
 LONGEST = 150.0  # seconds an answer may take
 MAX_ATTEMPTS = 4
@@ -262,8 +262,6 @@ class Runner:
         except Exception as exc:
             log.error("answer_crashed", answer=answer.id, exc_info=exc)
             await self._fail(answer, sheet, "internal", "Something went wrong on our side.")
-        finally:
-            sheet.close()
 
     async def _answer(self, answer: AnswerRow, sheet: Sheet, scene: Scene | None) -> None:
         if answer.attempts > 1:

@@ -93,7 +93,6 @@ class Ends:
         """Raises `LostLease` when it is not ours to end, or nothing is left to end it in."""
         account = answer.account_id
         watchers = Watchers(self._bus, account)
-        await sheet.flush()
         async with self._db.transaction(account, pipelined=True) as tx:
             talk = await conversations.hold_for(tx, account, answer.id, owner)
             if talk is None:

@@ -18,8 +18,8 @@ from services.chat.answerers.port import Ending, Spent
 class Sheet:
     """Frames 1 to n of an answer. What can't be sent now is read from the answer later.
 
-    The first words go out at once; what is written sooner after a frame than the pace allows
-    waits for the next one, so that a model that writes fast does not drown those in between.
+    Whoever writes rests between two frames: what a model writes meanwhile comes as one, so that
+    a fast one does not drown those in between.
     """
 
     def __init__(
@@ -31,16 +31,12 @@ class Sheet:
         waited: float = 0.0,
         pace: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """``waited`` is how many seconds ago it was asked for; ``pace`` those between frames."""
+        """``waited`` is how many seconds ago it was asked for; ``pace`` those to rest."""
         self._bus = bus
         self._answer = answer
         self._conversation = conversation
         self._started = time.monotonic() - waited
         self._pace = pace
-        self._sent = 0.0  # when the last frame was
-        self._held = ""  # text that waits for the next one
-        self._due: asyncio.TimerHandle | None = None
-        self._sending: asyncio.Task[None] | None = None
         self.frames: list[str] = []  # those with text
         self.last = ""  # the last one, once the answer ended
         self.text = ""
@@ -71,36 +67,13 @@ class Sheet:
         if self.first_token_ms is None:
             self.first_token_ms = round((time.monotonic() - self._started) * 1000)
         self.text += text
-        self._held += text
-        if self._due is not None:
-            return
-        due = self._sent + self._pace()
-        if time.monotonic() >= due:
-            await self.flush()
-        else:
-            loop = asyncio.get_running_loop()
-            self._due = loop.call_later(due - time.monotonic(), self._flush_later)
-
-    def _flush_later(self) -> None:
-        self._due = None
-        self._sending = asyncio.create_task(self.flush())
-
-    async def flush(self) -> None:
-        """Show what waits."""
-        self.close()
-        if not self._held:
-            return
-        data = text_data(self._held, self._conversation)
-        self._held = ""
-        self._sent = time.monotonic()
+        data = text_data(text, self._conversation)
         self.frames.append(data.decode())
         await self._send(Frame(len(self.frames), data))
 
-    def close(self) -> None:
-        """Send no more by itself."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+    async def rest(self) -> None:
+        """Before more is written."""
+        await asyncio.sleep(self._pace())
 
     def end(
         self,
@@ -125,7 +98,6 @@ class Sheet:
         if text and not self.notice:
             self.notice = text
             await self.write(("\n\n" if self.text else "") + text)
-            await self.flush()
 
     @property
     def all(self) -> list[str]:

@@ -82,6 +82,7 @@ class Writer:
                 await sheet.write(piece.text)
                 if first and sheet.first_token_ms is not None:
                     metrics.FIRST_TOKEN.observe(sheet.first_token_ms / 1000)
+                await sheet.rest()
 
     async def _read(self, answer: AnswerRow) -> Scene:
         account = answer.account_id

@@ -224,8 +224,8 @@ class ClaudeAnswerer:
             stream=True,
         ) as response:
             try:
-                async for event in sse.events(response.iter_bytes()):
-                    if text := made.feed(event, meter):
+                async for batch in sse.batches(response.iter_bytes()):
+                    if text := "".join([made.feed(event, meter) for event in batch]):
                         yield text
             finally:
                 meter.close()

@@ -4,7 +4,6 @@ What answers the question best is said (see `picking`), as it stands; a Q&A pair
 matches is answered verbatim.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from services.chat.answerers.picking import choose
@@ -12,7 +11,7 @@ from services.chat.answerers.port import Delta, Ending, Question
 from services.chat.answerers.quotes import one_per_item, source
 from services.chat.answerers.statements import Statement
 
-WORDS_A_DELTA = 5
+WORDS_A_DELTA = 12
 
 
 class ExtractiveAnswerer:
@@ -25,7 +24,6 @@ class ExtractiveAnswerer:
             return
         for delta in deltas("\n\n".join(paragraphs(chosen))):
             yield Delta(delta)
-            await asyncio.sleep(0)
         passages = question.passages
         sources = one_per_item([source(passages[s.passage], s.quote) for s in chosen])
         yield Ending(finish="complete", sources=sources)
@@ -51,7 +49,7 @@ def space(before: str) -> str:
 
 
 def deltas(text: str) -> list[str]:
-    """The text in pieces of a few words, as a model would send it; together they are the text."""
+    """The text in pieces of some words, as a model would send it; together they are the text."""
     pieces: list[str] = []
     start = words = 0
     for position, character in enumerate(text):

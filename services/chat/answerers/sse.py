@@ -52,12 +52,21 @@ class Event(msgspec.Struct):
 _decode = msgspec.json.Decoder(Event).decode
 
 
-async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[Event]:
-    """The events of a response. Raises `AnswerFailed` for one that is none, or tells of an error."""
+async def batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Event]]:
+    """The events of a response, those that came together at once.
+
+    Raises `AnswerFailed` for one that is none, or tells of an error, after those before it.
+    """
     reader = Reader()
     async for chunk in chunks:
-        for data in reader.feed(chunk):
-            yield _event(data)
+        batch: list[Event] = []
+        try:
+            for data in reader.feed(chunk):
+                batch.append(_event(data))  # noqa: PERF401 - those before a bad one are kept
+        except AnswerFailed:
+            yield batch
+            raise
+        yield batch
 
 
 def _event(data: bytes) -> Event:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from libs.retrieval import terms
 from libs.retrieval.collection import named
 from libs.retrieval.embed import EmbedderSettings
 from libs.retrieval.embed.packaged import PackagedEmbedder
@@ -41,6 +42,7 @@ def passage(text: str, title: str = "Help", **fields: object) -> Passage:
 @pytest.fixture
 async def relate() -> AsyncIterator[Relate]:
     """By the packaged embedder."""
+    await terms.load()
     async with QueryEmbedders.open(EmbedderSettings()) as embedders:
         of = named("test", PackagedEmbedder.model, PackagedEmbedder.dimensions)
 

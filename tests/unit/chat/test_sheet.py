@@ -1,4 +1,4 @@
-"""When words are shown: the first at once, the rest as the pace allows, none twice or never."""
+"""When words are shown: at once, and then no more for as long as the pace says."""
 
 import asyncio
 from typing import Any, cast
@@ -21,37 +21,21 @@ def _sheet(bus: Bus, pace: float) -> Sheet:
     return Sheet(cast("Any", bus), "ans_1", "conv_1", pace=lambda: pace)
 
 
-async def test_words_written_faster_than_the_pace_come_together() -> None:
+async def test_words_are_shown_as_they_are_written() -> None:
     bus = Bus()
     sheet = _sheet(bus, 1000.0)
-    for word in ("One ", "two ", "three."):
+    for word in ("One ", "", "two."):
         await sheet.write(word)
-    assert [frame.n for frame in bus.frames] == [1]
-    await sheet.flush()
-    await sheet.flush()
-    assert [frame.data for frame in bus.frames] == [
-        b'{"text": "One ", "conversationId": "conv_1"}',
-        b'{"text": "two three.", "conversationId": "conv_1"}',
+    assert [(frame.n, frame.data) for frame in bus.frames] == [
+        (1, b'{"text": "One ", "conversationId": "conv_1"}'),
+        (2, b'{"text": "two.", "conversationId": "conv_1"}'),
     ]
-    assert sheet.text == "One two three."
+    assert sheet.text == "One two."
 
 
-async def test_words_that_wait_are_shown_though_nothing_follows() -> None:
-    bus = Bus()
-    sheet = _sheet(bus, 0.01)
-    await sheet.write("One ")
-    await sheet.write("two.")
-    async with asyncio.timeout(30):
-        while len(bus.frames) < 2:
-            await asyncio.sleep(0.005)
-    assert bus.frames[1].n == 2
-
-
-async def test_a_sheet_that_is_closed_shows_nothing_more_by_itself() -> None:
-    bus = Bus()
-    sheet = _sheet(bus, 0.05)
-    await sheet.write("One ")
-    await sheet.write("two.")
-    sheet.close()
-    await asyncio.sleep(0.15)
-    assert len(bus.frames) == 1
+async def test_whoever_writes_rests_as_the_pace_says() -> None:
+    sheet = _sheet(Bus(), 1000.0)
+    resting = asyncio.create_task(sheet.rest())
+    await asyncio.sleep(0.02)
+    assert not resting.done()
+    resting.cancel()

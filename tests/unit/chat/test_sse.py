@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.chat.answerers.port import AnswerFailed
-from services.chat.answerers.sse import LONGEST_EVENT, Event, Reader, events
+from services.chat.answerers.sse import LONGEST_EVENT, Event, Reader, batches
 
 STREAM = (
     b": comment\r\n\r\nevent: message_start\r\n"
@@ -17,12 +17,13 @@ STREAM = (
 )
 
 
-async def _read(*chunks: bytes) -> list[Event]:
-    async def each() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
+async def _each(chunks: tuple[bytes, ...]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
-    return [event async for event in events(each())]
+
+async def _read(*chunks: bytes) -> list[Event]:
+    return [event async for batch in batches(_each(chunks)) for event in batch]
 
 
 async def test_events_are_whole_wherever_the_bytes_are_cut() -> None:
@@ -49,6 +50,13 @@ async def test_an_error_and_what_is_no_event_end_the_answer(data: str, code: str
     with pytest.raises(AnswerFailed) as failure:
         await _read(b"data: %b\n\n" % data.encode())
     assert failure.value.code == code
+
+
+async def test_what_came_before_an_error_in_one_piece_is_not_lost() -> None:
+    read = batches(_each((STREAM + b'data: {"type": "error"}\n\n',)))
+    assert [event.type for event in await anext(read)][1] == "content_block_delta"
+    with pytest.raises(AnswerFailed):
+        await anext(read)
 
 
 def test_an_event_without_end_is_not_kept() -> None:
