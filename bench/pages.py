@@ -1,8 +1,9 @@
-"""Pages: what the widget, the reference and the project's page weigh, and what the launcher costs a page."""
+"""Pages: what the widget, the dashboard and the project's page weigh, and what the launcher costs a page."""
 
 import asyncio
 import gzip
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -16,6 +17,10 @@ from bench.harness import Report, Row, median
 from services.gateway.pages import STATIC
 
 WIDGET = STATIC / "widget"
+DASHBOARD = STATIC / "dashboard"
+SCREEN_GOAL = 200_000  # bytes of scripts, packed
+SCREEN = re.compile(r'title: "([^"]+)", load: \(\) => import\("\.\./([^"]+)"\)')
+IMPORT = re.compile(r'\b(?:from|import)\s*["\']([./@a-z][^"\'\s]*)["\']')
 LOADER_GOAL = 5_000  # bytes
 WIDGET_GOAL = 40_000  # bytes, packed
 VISITS = 7  # with and without the widget, in turns
@@ -32,6 +37,7 @@ CHATBOT = {
 
 async def measure(report: Report) -> None:
     _sizes(report)
+    _screens(report)
     await _cost(report)
 
 
@@ -50,6 +56,39 @@ def _sizes(report: Report) -> None:
     report.add(Row("pages", "widget opened, with a language, packed", whole, "B", goal=goal))
     site = sum(_packed(p) for p in (STATIC / "site").glob("*") if p.name != "docs.js")
     report.add(Row("pages", "the project's page, packed", site, "B"))
+
+
+def _screens(report: Report) -> None:
+    """What each screen of the dashboard needs when it is the first that is opened."""
+    named = json.loads(_import_map())
+    begin = _needed(DASHBOARD / "main.js", named)
+    for title, screen in SCREEN.findall((DASHBOARD / "frame/screens.js").read_text()):
+        needed = begin | _needed(DASHBOARD / screen, named)
+        size = sum(map(_packed, needed))
+        name = f"dashboard, {title}: {len(needed)} scripts, packed"
+        report.add(Row("pages", name, size, "B", goal=f"≤ {SCREEN_GOAL}"))
+
+
+def _import_map() -> str:
+    page = (DASHBOARD / "index.html").read_text()
+    return json.dumps(
+        json.loads(re.findall(r'importmap">(.*?)</script>', page, re.DOTALL)[0])["imports"]
+    )
+
+
+def _needed(path: Path, named: dict[str, str]) -> set[Path]:
+    """A module and all that it imports, down to the last."""
+    found: set[Path] = set()
+    todo = [path]
+    while todo:
+        if (one := todo.pop()) in found:
+            continue
+        found.add(one)
+        for name in IMPORT.findall(one.read_text()):
+            target = str(named.get(name, name)).replace("{{version}}/", "")
+            rooted = target.startswith("/assets/")
+            todo.append(STATIC / target[8:] if rooted else (one.parent / target).resolve())
+    return found
 
 
 def _packed(path: Path) -> int:

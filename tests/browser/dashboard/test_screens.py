@@ -14,6 +14,9 @@ from tests.e2e.client import Receiver
 
 PHONE = {"width": 360, "height": 780}
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+MOST_SCRIPT = 200_000  # bytes, packed, for one screen; here they are all seen
+SCRIPTS = """performance.getEntriesByType("resource").filter((e) => /[.]m?js$/.test(e.name))
+    .reduce((sum, e) => sum + e.encodedBodySize, 0)"""
 SETTINGS = ["profile", "team", "keys", "webhooks", "usage", "audit", "account"]
 TABS = ["personality", "appearance", "handoff", "access", "limits", "install"]
 
@@ -106,6 +109,9 @@ async def test_every_screen_is_accessible_and_fits(
         await _settings(tour, there)
         await _asked_before(tour, there)
         visits.forgive("404")  # of a chatbot that is gone
+        scripts = await page.evaluate(SCRIPTS)
+        print(f"dashboard: {scripts} B of scripts on the way, all screens together")
+        assert 10_000 < scripts <= MOST_SCRIPT
         assert tour.found == {}
 
 

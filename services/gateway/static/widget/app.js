@@ -189,7 +189,7 @@ export class App {
     this.panel.state.textContent = waits ? agent || this.words.waiting : this.words.ai;
     this.panel.element.dataset.status = status ?? "none";
     if (status === "resolved") this.panel.tell(this.words.resolved);
-    else if (waits && !agent && !chatbot.open && chatbot.outOfHoursMessage) this.panel.tell(chatbot.outOfHoursMessage);
+    else if (waits && !agent && !chatbot.open && !this.talk.says(chatbot.outOfHoursMessage)) this.panel.tell(chatbot.outOfHoursMessage);
     else this.network();
     if (this.panel.human?.parentElement) this.panel.human.parentElement.hidden = waits;
   }

@@ -130,6 +130,7 @@ export class Panel {
   }
 
   #enable() {
+    this.field.dir = this.field.value ? "auto" : ""; // the placeholder goes the panel's way
     this.go.disabled = !this.busy && (this.blocked || !this.field.value.trim());
   }
 

@@ -80,6 +80,7 @@ export class People {
     }
     this.#quiet();
     talk.add(message);
+    if (message.sender === "system") this.app.state();
     if (message.sender !== "visitor") this.#tell(message);
   }
 

@@ -178,6 +178,11 @@ export class Talk {
     if (!this.cursor) this.before.remove();
   }
 
+  /** Whether a notice is there to be read already. @param {string} text */
+  says(text) {
+    return this.all.some((one) => one.sender === "system" && one.text === text);
+  }
+
   /** @param {Bubble | undefined} bubble */
   remove(bubble) {
     bubble?.element.remove();
