@@ -126,7 +126,10 @@ def _group(rows: list[dict[str, Any]]) -> UnansweredGroup:
 
 def _range(request: Range) -> tuple[datetime, datetime]:
     until = request.to or datetime.now(UTC)
-    since = request.from_ or until - DEFAULT_RANGE
+    try:
+        since = request.from_ or until - DEFAULT_RANGE
+    except OverflowError as exc:
+        raise BadRequest("`to` is too long ago.", details={"field": "to"}) from exc
     if since >= until:
         raise BadRequest("`from` must be before `to`.", details={"field": "from"})
     if until - since > LONGEST_RANGE:

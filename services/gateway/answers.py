@@ -5,6 +5,7 @@ is read from the stream that records them, and of a finished answer from the cha
 client sees each frame once, in order, whatever was lost on the way.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ from services.gateway.secrets import fingerprint
 from services.gateway.streams import PING_EVERY, Stream
 
 LONGEST = 300.0  # seconds an answer may take in all
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,64}")  # an id that is a token of a subject
 BATCH = 64  # frames written at once when they are there at once
 
 
@@ -187,6 +189,8 @@ async def ask(gateway: Gateway, call: Call, request: Ask) -> web.StreamResponse:
 async def resume(gateway: Gateway, call: Call, request: GetAnswer) -> web.StreamResponse:
     """``GET /api/chat/{chatbotId}/answers/{answerId}``"""
     _own_chatbot(call, request.chatbot_id)
+    if not _SUBJECT.fullmatch(request.answer_id):
+        raise NotFound
     after = request.after
     if after is None:
         after = last_event_id(call, request.answer_id)

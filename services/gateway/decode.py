@@ -161,6 +161,11 @@ def clip(text: str, longest: int = 100) -> str:
     return text if len(text) <= longest else text[:longest] + "…"
 
 
+def printable(text: str) -> str:
+    """A header's text without what was not UTF-8 in it, to be kept or passed on."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _query(text: str) -> list[tuple[str, str]]:
     if not text:
         return []

@@ -28,8 +28,8 @@ from libs.common.telemetry import SECONDS, exemplar, log, span
 from services.gateway.body import go_on, read_json_body
 from services.gateway.call import Call
 from services.gateway.clientip import client_ip, counted
-from services.gateway.decode import check_values
-from services.gateway.door_rules import check_same_site, is_own
+from services.gateway.decode import check_values, printable
+from services.gateway.door_rules import check_same_site, is_origin, is_own
 from services.gateway.errors import KeyRevoked, NoSuchRoute, OriginRefused, ScopeMissing
 from services.gateway.gateway import Gateway
 from services.gateway.limits import Charge, refuse
@@ -184,6 +184,8 @@ class Door:
 
     async def _page_may(self, call: Call, chatbot: str | None, origin: str) -> bool:
         """Without a chatbot in sight nothing is given away: the token decides later."""
+        if not is_origin(origin):
+            return False
         return chatbot is None or await self._gateway.origins.may_call(chatbot, origin, call.ip)
 
     # -- whose -------------------------------------------------------------------------------
@@ -304,7 +306,7 @@ class Door:
         if route.method == "PATCH":
             wanted = call.request.headers.get("If-Match")
             if wanted and wanted.strip() != "*":
-                request = msgspec.structs.replace(request, if_match=_tag(wanted))
+                request = msgspec.structs.replace(request, if_match=_tag(printable(wanted)))
         reply: Chatbot = await self._gateway.bus.request(
             route.call, request, call.context(), timeout=route.timeout
         )

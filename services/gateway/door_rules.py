@@ -22,6 +22,17 @@ def check_same_site(call: Call, public_url: str) -> None:
 
 
 def is_own(call: Call, origin: str, public_url: str) -> bool:
+    if not is_origin(origin):
+        return False
     host = urlsplit(origin).netloc.lower()
     own = {call.request.headers.get("Host", "").lower(), urlsplit(public_url).netloc.lower()}
     return bool(host) and host in own
+
+
+def is_origin(text: str) -> bool:
+    """Whether a browser could have sent this as ``Origin`` or ``Referer`` (they are ASCII)."""
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return text.isascii()

@@ -9,6 +9,7 @@ from libs.common.calls import Reply, Request
 from libs.common.envelope import Actor
 from libs.common.errors import NotFound
 from services.gateway.call import Call
+from services.gateway.decode import printable
 from services.gateway.door_rules import check_same_site
 from services.gateway.errors import BadCredentials, SessionEnded, Suspended
 from services.gateway.fields import Password
@@ -66,7 +67,7 @@ async def enter(
 ) -> web.Response:
     """Start a session; answers with who it is, and the cookie."""
     account, user = row["account_id"], row["id"]
-    agent = call.request.headers.get("User-Agent", "")
+    agent = printable(call.request.headers.get("User-Agent", ""))
     token = await gateway.sessions.start(account, user, call.ip, agent)
     async with gateway.db.transaction(account) as tx:
         await store.logged_in(tx, account, user, fresh_hash)

@@ -44,7 +44,7 @@ class Secrets:
     def digest(self, purpose: str, text: str | bytes, version: int | None = None) -> bytes:
         """HMAC-SHA256 of ``text`` under a key of this purpose and version."""
         key = self._key(purpose, version or self.current)
-        return hmac.digest(key, text.encode() if isinstance(text, str) else text, "sha256")
+        return hmac.digest(key, _bytes(text), "sha256")
 
     def _key(self, purpose: str, version: int) -> bytes:
         known = self._keys.get((purpose, version))
@@ -70,10 +70,15 @@ class Secrets:
         return base64.urlsafe_b64encode(self.digest("rest", b"", version))
 
 
+def _bytes(text: str | bytes) -> bytes:
+    """Headers are text that need not have been UTF-8: what was not stands as surrogates."""
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+
+
 def fingerprint(*parts: bytes | str) -> str:
     """A hash that stands for these parts in this order."""
     made = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = _bytes(part)
         made.update(len(data).to_bytes(8, "big") + data)
     return made.hexdigest()

@@ -1,6 +1,5 @@
 """Sessions of the dashboard: a random token in a cookie, its hash and facts in Redis."""
 
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.gateway.errors import SessionEnded, Suspended
 from services.gateway.principal import ROLE_SCOPES, Principal
+from services.gateway.secrets import fingerprint
 from services.gateway.store import users as store
 
 COOKIE = "chattery_session"
@@ -141,7 +141,7 @@ async def _away() -> AsyncIterator[None]:
 
 
 def _key(token: str) -> str:
-    return "session:" + hashlib.sha256(token.encode()).hexdigest()
+    return "session:" + fingerprint(token)
 
 
 def _user_key(user: str) -> str:

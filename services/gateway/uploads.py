@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from libs.common.calls import KNOWLEDGE_UPLOAD, CreateUploads, ItemError, UploadedFile
@@ -12,7 +13,7 @@ from libs.common.errors import AppError, BadRequest, PayloadTooLarge, Unsupporte
 from libs.common.ids import new_id
 from services.gateway.body import PART_TIMEOUT, BodyCut, TooSlow
 from services.gateway.call import Call
-from services.gateway.decode import check_values, convert
+from services.gateway.decode import check_values, convert, printable
 from services.gateway.gateway import Gateway
 from services.gateway.once import REPLAYED, once
 from services.gateway.secrets import fingerprint
@@ -53,7 +54,7 @@ class Upload:
             raise TooSlow from exc
         except RequestPayloadError as exc:
             raise BodyCut from exc
-        except (ValueError, AssertionError, LookupError) as exc:
+        except (ValueError, AssertionError, LookupError, HttpProcessingError) as exc:
             raise BadRequest("The body is not valid multipart/form-data.") from exc
 
     async def _part(self, part: MultipartReader | BodyPartReader) -> None:
@@ -74,7 +75,7 @@ class Upload:
         settings = self._gateway.settings
         if len(self.files) >= settings.upload_files:
             raise BadRequest(f"Send at most {settings.upload_files} files at once.")
-        name = (part.filename or "")[:LONGEST_NAME].replace("\0", "")
+        name = printable((part.filename or "")[:LONGEST_NAME].replace("\0", ""))
         upload = new_id("up")
         limit = settings.upload_mb << 20
         account = self._call.principal.account

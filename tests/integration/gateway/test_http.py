@@ -15,7 +15,7 @@ from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.errors import PreconditionFailed
 from services.gateway.site import contract
-from tests.integration.gateway.conftest import Api, Reply, World
+from tests.integration.gateway.conftest import EMAIL, PASSWORD, Api, Reply, World
 from tests.shapes import a_chatbot
 
 
@@ -95,6 +95,9 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
         "invalid_request",
     ),
     ("POST", "/api/knowledge/upload", {"data": b"{}"}, 415, "unsupported_media_type"),
+    ("GET", "/api/chat/bot_1/answers/a%20b", {}, 404, "not_found"),
+    ("GET", "/api/chat/bot_1/answers/%3E", {}, 404, "not_found"),
+    ("GET", "/api/chat/bot_1/answers/a%0d%0ab", {}, 404, "not_found"),
 ]
 
 
@@ -178,6 +181,12 @@ HOSTILE = [
     b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello over TLS\r\n\r\n",
     b"NONSENSE\r\n\r\n",
+    b"GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    b"GET /api/me HTTP/1.1\r\nHost: x\r\nCookie: chattery_session=\xff\xfe\r\n\r\n",
+    b"POST /api/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    b"POST /api/widget/bot_1/session HTTP/1.1\r\nHost: x\r\nOrigin: http://[\r\n\r\n",
+    b"POST /api/widget/bot_1/session HTTP/1.1\r\nHost: x\r\nOrigin: https://\xff.example\r\n\r\n",
+    b"POST /api/auth/logout HTTP/1.1\r\nHost: x\r\nCookie: chattery_session=x\r\nReferer: http://[\r\n\r\n",
     b"POST /api/chatbots HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 ]
 
@@ -190,6 +199,21 @@ async def test_what_is_not_a_proper_request_gets_a_proper_refusal(world: World) 
         assert set(json.loads(rest)["error"]) == {"code", "message", "details"}
         assert b"x-request-id" in head.lower()
     assert (await world.api.get("/livez")).status == 200
+
+
+async def test_headers_that_are_not_utf8_keep_nobody_from_what_they_may(world: World) -> None:
+    chatbot = world.behind.chatbot(world.account)
+    login = json.dumps({"email": EMAIL, "password": PASSWORD}).encode()
+    odd = b'User-Agent: \xff\xfe\r\nIf-Match: "\xff"\r\nIf-None-Match: "\xff"\r\ntraceparent: \xff\r\n'
+    head = HEAD % world.api.key.encode() + odd
+    for line, sent, status in (
+        (b"POST /api/auth/login", login, b"200"),
+        (b"PATCH /api/chatbots/" + chatbot.encode(), b'{"name": "x"}', b"404"),
+        (b"GET /api/chatbots/" + chatbot.encode(), b"", b"200"),
+    ):
+        length = b"Content-Length: %d\r\n\r\n" % len(sent)
+        got = await raw(world, line + b" HTTP/1.1\r\n" + head + length + sent)
+        assert got.split()[1] == status, got
 
 
 async def test_a_second_request_smuggled_behind_a_first_is_not_served(world: World) -> None:

@@ -120,6 +120,35 @@ async def test_bad_forms_are_refused_and_leave_nothing_behind(
     assert taken == []
 
 
+async def test_parts_that_are_malformed_are_refused(world: World, taken: list[Any]) -> None:
+    part = b"--x\r\nContent-Disposition: form-data; name=%b\r\n%b\r\nabc\r\n--x--\r\n"
+    for name, more in (
+        (b'file; filename="a\0b.md"', b""),
+        (b"file; filename=a", b"X" * 9_000 + b": y\r\n"),
+        (b'chatbotId; filename="a"', b"Content-Transfer-Encoding: nonsense\r\n"),
+    ):
+        odd = await world.api.post(
+            PATH,
+            data=part % (name, more),
+            headers={"Content-Type": "multipart/form-data; boundary=x"},
+        )
+        assert (odd.status, odd.code) == (400, "invalid_request"), more[:20]
+    assert taken == []
+
+
+async def test_a_file_whose_name_is_not_utf8_is_taken_under_another(
+    world: World, taken: list[Any]
+) -> None:
+    data = (
+        b'--x\r\nContent-Disposition: form-data; name="chatbotId"\r\n\r\nbot_1\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="\xff.txt"\r\n\r\nabc\r\n'
+        b"--x--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Idempotency-Key": "odd"}
+    assert (await world.api.post(PATH, data=data, headers=headers)).status == 202
+    assert taken[0].files[0].filename == "?.txt"
+
+
 async def test_the_sixth_upload_of_a_person_within_five_minutes_waits(
     world: World, taken: list[Any]
 ) -> None:
