@@ -20,7 +20,9 @@ class CommonSettings(BaseSettings):
     )
 
     nats_url: str = Field(
-        default="nats://127.0.0.1:4222", validation_alias=AliasChoices("NATS_URL")
+        default="nats://127.0.0.1:4222",
+        validation_alias=AliasChoices("NATS_URL"),
+        repr=False,  # where there are passwords, it has one
     )
     nats_credentials: Path | None = None  # a .creds file, where the URL carries no user
     health_host: str = "127.0.0.1"

@@ -74,9 +74,10 @@ class Usage:
         """How many pages may still be crawled; None without limit."""
         if plan.pages is None:
             return None
-        left = plan.pages - (await self._knowledge(account)).pages
-        _check("pages", plan.pages - left + 1, plan.pages)
-        return left
+        used = await self._knowledge(account)
+        taken = used.pages + used.promised  # to crawls under way, which may need less in the end
+        _check("pages", taken + 1, plan.pages)
+        return plan.pages - taken
 
     async def _chat(self, account: str) -> Any:
         return await self._bus.request(CHAT_USAGE, NoParameters(), Context.system(account))
@@ -106,7 +107,7 @@ class Usage:
     @asynccontextmanager
     async def room_for_items(self, account: str, plan: Plan, more: int = 1) -> AsyncIterator[None]:
         """Nobody else adds knowledge to the account within the block, and there is room."""
-        if plan.knowledge_items is None:
+        if plan.knowledge_items is None and plan.pages is None:
             yield
             return
         async with self._turn(account, "knowledge"):

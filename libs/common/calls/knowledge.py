@@ -178,6 +178,7 @@ class KnowledgeUsage(Reply, frozen=True, kw_only=True):
     pages: int
     chunks: int
     bytes: int
+    promised: int = 0  # pages that crawls under way may still add
 
 
 class NoParameters(Request, frozen=True, kw_only=True):

@@ -20,11 +20,24 @@ Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Cursor = Annotated[str, Meta(max_length=512)]
 
 
-class Request(Struct, frozen=True, rename="camel", kw_only=True):
+# Fields that hold what nobody may read in a log, whichever shape they are in.
+SECRET = frozenset(
+    ["current", "headers", "invitation", "jwt", "key", "password", "secret", "token", "user_hash"]
+)
+
+
+class _Discreet(Struct, frozen=True):
+    def __repr__(self) -> str:
+        told = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        parts = (f"{n}={'***' if n in SECRET and v is not None else repr(v)}" for n, v in told)
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class Request(_Discreet, frozen=True, rename="camel", kw_only=True):
     """A request. The gateway refuses unknown fields; on the bus they are ignored (rollouts)."""
 
 
-class Reply(Struct, frozen=True, rename="camel", kw_only=True):
+class Reply(_Discreet, frozen=True, rename="camel", kw_only=True):
     """A reply, which is also the HTTP body where the call is a public one."""
 
 

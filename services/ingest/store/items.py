@@ -199,9 +199,13 @@ async def usage(tx: Tx, account: str) -> dict[str, int]:
     cursor = await tx.execute(
         "select count(*) filter (where parent_id is null)::int as items,"
         " count(*) filter (where parent_id is not null)::int as pages,"
-        " coalesce(sum(chunks), 0)::int as chunks, coalesce(sum(bytes), 0)::bigint as bytes"
-        " from items where account_id = %s",
-        (account,),
+        " coalesce(sum(chunks), 0)::int as chunks, coalesce(sum(bytes), 0)::bigint as bytes,"
+        " coalesce((select sum(greatest(0, (c.options->>'max_pages')::int - (select count(*)"
+        "   from items p where p.account_id = c.account_id and p.parent_id = c.id))) from items c"
+        "  where c.account_id = %(account)s and c.type = 'crawl'"
+        "  and c.status in ('pending', 'processing')), 0)::int as promised"
+        " from items where account_id = %(account)s",
+        {"account": account},
     )
     row = await cursor.fetchone()
     assert row is not None

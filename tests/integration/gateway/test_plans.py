@@ -41,7 +41,10 @@ class Tenant:
         return calls.ChatUsage(chatbots=self.chatbots, messages=self.messages, tokens=0)
 
     async def _knowledge(self, _: Context, __: Any) -> Any:
-        return calls.KnowledgeUsage(items=self.items, pages=self.pages, chunks=0, bytes=0)
+        promised = sum(crawl.max_pages for crawl in self.crawls)  # none has begun
+        return calls.KnowledgeUsage(
+            items=self.items, pages=self.pages, chunks=0, bytes=0, promised=promised
+        )
 
     async def _create_chatbot(self, _: Context, request: Any) -> Any:
         await asyncio.sleep(0.02)  # between counting and adding there is time for others
@@ -54,6 +57,7 @@ class Tenant:
         return an_item(f"kn_{self.items}", "text")
 
     async def _scrape(self, _: Context, request: Any) -> Any:
+        await asyncio.sleep(0.02)
         self.crawls.append(request)
         return an_item("kn_crawl", "crawl")
 
@@ -134,9 +138,18 @@ async def test_crawled_pages(free: Tenant) -> None:
     crawl = {"chatbotId": "bot_1", "url": "https://example.com", "maxPages": 500}
     free.pages = 30
     assert (await free.api.post("/api/knowledge/scrape", crawl)).status == 202
-    assert free.crawls[-1].max_pages == 20
+    assert free.crawls.pop().max_pages == 20
     free.pages = 50
     await is_over(await free.api.post("/api/knowledge/scrape", crawl), "pages", 50)
+
+
+async def test_crawls_at_once_do_not_all_get_the_last_pages(free: Tenant) -> None:
+    crawl = {"chatbotId": "bot_1", "url": "https://example.com", "maxPages": 30}
+    replies = await asyncio.gather(
+        *(free.api.post("/api/knowledge/scrape", crawl) for _ in range(4))
+    )
+    assert sorted(reply.status for reply in replies) == [202, 202, 403, 403]
+    assert sorted(c.max_pages for c in free.crawls) == [20, 30]
 
 
 async def test_messages_a_month_also_of_visitors(free: Tenant) -> None:

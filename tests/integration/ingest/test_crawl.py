@@ -178,6 +178,29 @@ async def test_bounds_and_patterns_are_kept(ingest: Any, site: Any) -> None:
     }
 
 
+async def test_what_a_crawl_may_still_add_counts_as_used_while_it_runs(
+    ingest: Any, site: Any
+) -> None:
+    looked = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await looked.wait()
+        return web.Response(text=article(1), content_type="text/html")
+
+    async def usage() -> Any:
+        return await ingest.call(calls.KNOWLEDGE_USAGE, calls.NoParameters())
+
+    site.pages["/"] = slow
+
+    crawl = await ingest.scrape(url=f"{site.url}/", max_pages=9)
+    begun = await usage()
+    assert begun.pages + begun.promised == 9
+    looked.set()
+    await ingest.done(crawl.id)
+    over = await usage()
+    assert (over.pages, over.promised) == (1, 0)
+
+
 async def test_a_crawl_can_be_cancelled_and_keeps_what_it_has(ingest: Any, site: Any) -> None:
     async def slow(request: web.Request) -> web.Response:
         await asyncio.sleep(0.1)

@@ -116,6 +116,19 @@ async def test_a_clock_set_back_locks_nobody_out_and_admits_nobody_twice(
     assert (await hit(clocked, somebody, policy)).allowed
 
 
+async def test_a_clock_that_is_set_forward_and_right_again_leaves_the_count_exact(
+    clocked: Clocked, somebody: str
+) -> None:
+    policy = Policy(limit=3, window=10)
+    assert (await hit(clocked, somebody, policy)).allowed
+    await clocked.at(1_000_000 + 3_600)
+    assert (await hit(clocked, somebody, policy)).allowed
+    await clocked.at(1_000_001)
+    found = [await hit(clocked, somebody, policy) for _ in range(4)]
+    assert [one.allowed for one in found] == [True, True, False, False]
+    assert 0 < found[-1].retry_after <= 10
+
+
 async def test_a_window_is_gone_once_it_is_empty(
     windows: Windows, redis: Redis, somebody: str
 ) -> None:
