@@ -20,7 +20,7 @@ from blockbuster import blockbuster_ctx
 
 from deploy.local.programs import Program, stop
 from deploy.local.stack import Stack as LocalStack
-from libs.common.db import migrate
+from libs.common.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 180.0  # seconds for a server, or a whole stack, on a busy machine

@@ -112,7 +112,7 @@ async def _migrate(name: str, settings: DatabaseSettings, folder: Path | None) -
         raise AppError(f"{name} has no database.")
     if settings.database_admin_url is None:
         raise AppError("Set DATABASE_ADMIN_URL to a role that may create the schema and the role.")
-    from libs.common.db import migrate  # ratelimit has no database, and no driver for one
+    from libs.common.migrations import migrate  # ratelimit has no database, and no driver for one
 
     password = settings.db_password.get_secret_value() if settings.db_password else None
     ran = await migrate(

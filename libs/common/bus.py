@@ -33,10 +33,10 @@ from opentelemetry.trace import SpanKind
 
 from libs.common import errors
 from libs.common.config import CommonSettings
+from libs.common.connection import connect
 from libs.common.envelope import Context, Endpoint
+from libs.common.live import Live
 from libs.common.telemetry import (
-    BUS_CONNECTED,
-    BUS_RECONNECTS,
     BUS_REQUESTS,
     BUS_SERVED,
     exemplar,
@@ -52,12 +52,10 @@ StreamHandler = Callable[[Context, Q], AsyncIterator[R]]
 
 VERSION = "0.1.0"
 REQUEST_TIMEOUT = 10.0  # seconds, where the caller's context says nothing shorter
-CONNECT_TIMEOUT = 30.0  # seconds to the first connection, then the process gives up
 NOBODY_TIMEOUT = 5.0  # seconds to wait for a service of which no replica is there
 DEFAULT_CONCURRENCY = 64  # requests of one endpoint at once, per process
 QUEUE_FACTOR = 8  # so many times the concurrency may wait; beyond that: 503
 STREAM_IDLE_TIMEOUT = 30.0  # seconds between two parts of a streamed reply
-LIVE_QUEUE = 1024  # messages a live subscription may be behind
 
 END = "Chattery-End"
 _encode = msgspec.json.Encoder().encode
@@ -79,7 +77,7 @@ class Bus:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: CommonSettings, service: str) -> AsyncGenerator["Bus"]:
-        client = await _connect(settings, service)
+        client = await connect(settings, service)
         bus = cls(client, service)
         try:
             yield bus
@@ -379,40 +377,6 @@ class Bus:
                 await subscription.unsubscribe()
 
 
-class Live:
-    """What arrives on a live subscription. Too slow a reader loses it as a whole, not in part."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._queue: asyncio.Queue[Msg] = asyncio.Queue(LIVE_QUEUE)
-        self.overflowed = False
-
-    async def put(self, message: Msg) -> None:
-        if self.overflowed:
-            return
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
-            self.overflowed = True
-
-    async def next(self, timeout: float) -> Msg | None:
-        """The next message, or None when ``timeout`` seconds pass without one.
-
-        Raises `Unavailable` once the reader was more than `LIVE_QUEUE` messages behind.
-        """
-        if self.overflowed and self._queue.empty():
-            raise errors.Unavailable("You read too slowly; resume from the last event you have.")
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._queue.get()
-        except TimeoutError:
-            return None
-
-    def ready(self) -> Msg | None:
-        """The next message if there is one already."""
-        return None if self._queue.empty() else self._queue.get_nowait()
-
-
 class _Patience:
     """Waits for a service that has no replica now: nobody got the request, it may be sent again."""
 
@@ -427,51 +391,6 @@ class _Patience:
             raise errors.Unavailable(details={"service": self._service})
         await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))
         self._pause = min(self._pause * 2, 0.5)
-
-
-async def _connect(settings: CommonSettings, service: str) -> Client:
-    async def disconnected() -> None:
-        BUS_CONNECTED.set(0)
-        log.warning("bus_disconnected")
-
-    async def reconnected() -> None:
-        BUS_CONNECTED.set(1)
-        BUS_RECONNECTS.inc()
-        log.warning("bus_reconnected")
-
-    async def failed(exc: Exception) -> None:
-        log.warning("bus_error", error=type(exc).__name__, reason=str(exc))
-
-    end = time.monotonic() + CONNECT_TIMEOUT
-    while True:
-        client = Client()
-        try:
-            await client.connect(
-                settings.nats_url.split(","),
-                name=f"chattery-{service}",
-                user_credentials=str(settings.nats_credentials)
-                if settings.nats_credentials
-                else None,
-                inbox_prefix=f"_INBOX.{service}",
-                connect_timeout=2,
-                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds, used as a float
-                max_reconnect_attempts=-1,
-                ping_interval=5,
-                max_outstanding_pings=3,
-                pending_size=16 << 20,
-                error_cb=failed,
-                disconnected_cb=disconnected,
-                reconnected_cb=reconnected,
-            )
-        except (OSError, nats.errors.Error, TimeoutError) as exc:
-            with suppress(Exception):
-                await client.close()
-            if time.monotonic() > end:
-                raise errors.Unavailable("No connection to NATS; check NATS_URL.") from exc
-            await asyncio.sleep(random.uniform(0.1, 0.4))
-        else:
-            BUS_CONNECTED.set(1)
-            return client
 
 
 def _reply(endpoint: Endpoint[Any, R], message: Msg) -> R:

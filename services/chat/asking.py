@@ -20,9 +20,10 @@ from services.chat.answering import Runner
 from services.chat.errors import NoChatbot, NoConversation
 from services.chat.live import Watchers
 from services.chat.sheet import Sheet
-from services.chat.store import answers, chatbots, conversations
+from services.chat.store import answers, chatbots, conversations, messages
 from services.chat.store.answers import Finish
-from services.chat.store.conversations import LAST, ConversationRow, NewMessage
+from services.chat.store.conversations import ConversationRow
+from services.chat.store.messages import LAST, NewMessage
 from services.chat.writing import HISTORY, scene
 
 
@@ -85,7 +86,7 @@ class Asking:
             raise NoChatbot
         if request.client_message_id is not None:
             await _one_at_a_time(tx, account, request.client_message_id)
-            before = await conversations.asked_before(
+            before = await messages.asked_before(
                 tx, account, chatbot.id, request.client_message_id, visitor
             )
             if before is not None:
@@ -94,7 +95,7 @@ class Asking:
         conversation = talk.public
         earlier = await _earlier(tx, account, request)
         await chatbots.seen(tx, account, chatbot.id, conversation.visitor_id)
-        message = await conversations.add_message(
+        message = await messages.add(
             tx,
             account,
             NewMessage(
@@ -193,7 +194,7 @@ class Asking:
             told = talk.waiting_told or talk.human
             text = "" if told else _waiting(chatbot, language, now)
         elif chatbot.handoff.enabled and _wants_person(talk, request.message):
-            recent = await conversations.recent_messages(
+            recent = await messages.recent(
                 tx, account, talk.public.id, LAST, escalation.SUMMARY_MESSAGES
             )
             handed = await escalation.escalate(
@@ -231,7 +232,7 @@ class Asking:
                 text=text,
                 answer_id=reply.answer_id,
             )
-            stored = await conversations.add_message(tx, account, notice)
+            stored = await messages.add(tx, account, notice)
             await watchers.message(tx, stored)
             await conversations.change(tx, account, conversation.id, waiting_told=True)
             shown = stored.id
@@ -293,7 +294,7 @@ async def _earlier(tx: Tx, account: str, request: Ask) -> list[Message]:
     """What was said before, where anything was."""
     if request.conversation_id is None:
         return []
-    return await conversations.recent_messages(tx, account, request.conversation_id, LAST, HISTORY)
+    return await messages.recent(tx, account, request.conversation_id, LAST, HISTORY)
 
 
 async def _one_at_a_time(tx: Tx, account: str, client_message_id: str) -> None:

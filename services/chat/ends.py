@@ -17,9 +17,10 @@ from services.chat import escalation, hours, metrics, texts
 from services.chat.answerers.port import Ending
 from services.chat.live import Watchers
 from services.chat.sheet import Sheet
-from services.chat.store import analytics, answers, chatbots, conversations
+from services.chat.store import analytics, answers, chatbots, conversations, messages
 from services.chat.store.answers import AnswerRow, Finish
-from services.chat.store.conversations import LAST, ConversationRow, NewMessage
+from services.chat.store.conversations import ConversationRow
+from services.chat.store.messages import LAST, NewMessage
 
 MISSES_TO_ESCALATE = 2  # questions in a row that the knowledge did not answer
 
@@ -110,7 +111,7 @@ class Ends:
         handoff = (await unit.chatbot()).handoff
         if not handoff.enabled:
             return await self._missed(unit, sheet, ending)
-        recent = await conversations.recent_messages(
+        recent = await messages.recent(
             unit.tx, unit.account, unit.talk.public.id, LAST, escalation.SUMMARY_MESSAGES
         )
         handed = await escalation.escalate(
@@ -131,7 +132,7 @@ class Ends:
     async def _missed(self, unit: _Unit, sheet: Sheet, ending: Ending) -> Ending:
         """Keep the question as unanswered; the second in a row goes to people."""
         metrics.ABSTENTIONS.inc()
-        question = await conversations.message(
+        question = await messages.get(
             unit.tx, unit.account, unit.talk.public.id, unit.answer.question_id
         )
         await analytics.add_unanswered(
@@ -184,7 +185,7 @@ class Ends:
 
     async def _say(self, unit: _Unit, text: str, status: str, sources: list[Source]) -> str:
         talk = unit.talk.public
-        message = await conversations.add_message(
+        message = await messages.add(
             unit.tx,
             unit.account,
             NewMessage(

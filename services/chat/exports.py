@@ -10,7 +10,7 @@ from libs.common.calls import Conversation, ExportConversation, ExportPart, List
 from libs.common.db import Database
 from libs.common.envelope import Context
 from services.chat import talks
-from services.chat.store import conversations
+from services.chat.store import messages
 
 COLUMNS = ("timestamp", "sender", "author", "message", "messageId")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -33,7 +33,7 @@ class Exports:
         first = True
         while True:
             async with self._db.transaction(context.account) as tx:
-                page = await conversations.messages_page(
+                page = await messages.page(
                     tx,
                     context.account,
                     ListMessages(id=request.id, cursor=cursor, limit=PAGE),

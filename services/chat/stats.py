@@ -20,7 +20,7 @@ from libs.common.envelope import Context
 from libs.common.errors import BadRequest, NotFound
 from libs.retrieval.search import Retriever
 from services.chat.grouping import grouped
-from services.chat.store import analytics, answers, chatbots, conversations
+from services.chat.store import analytics, answers, chatbots, messages
 
 DEFAULT_RANGE = timedelta(days=30)
 LONGEST_RANGE = timedelta(days=366)
@@ -106,7 +106,7 @@ class Stats:
         async with self._db.transaction(account) as tx:
             return ChatUsage(
                 chatbots=await chatbots.count(tx, account),
-                messages=await conversations.messages_this_month(tx, account),
+                messages=await messages.this_month(tx, account),
                 tokens=await answers.tokens_this_month(tx, account),
             )
 

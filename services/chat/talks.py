@@ -43,8 +43,9 @@ from services.chat.errors import (
 )
 from services.chat.live import Watchers, tell
 from services.chat.reading import stop
-from services.chat.store import answers, chatbots, conversations, live
-from services.chat.store.conversations import LAST, ConversationRow, NewMessage
+from services.chat.store import answers, chatbots, conversations, live, messages
+from services.chat.store.conversations import ConversationRow
+from services.chat.store.messages import LAST, NewMessage
 
 MAX_TAGS = 50
 
@@ -105,7 +106,7 @@ class Talks:
     async def messages(self, context: Context, request: ListMessages) -> Page[Message]:
         async with self._db.transaction(context.account) as tx:
             await _visible(tx, context, request.id)
-            return await conversations.messages_page(
+            return await messages.page(
                 tx, context.account, request, internal=not context.actor.is_visitor
             )
 
@@ -142,7 +143,7 @@ class Talks:
                 if not request.force:
                     raise NotEscalated
                 await self._take_over(unit)
-            message = await conversations.add_message(
+            message = await messages.add(
                 unit.tx,
                 unit.account,
                 NewMessage(
@@ -208,7 +209,7 @@ class Talks:
 
     async def _notice(self, unit: _Unit, chatbot: Chatbot) -> None:
         told = hours.notice(chatbot.handoff, unit.conversation.language, datetime.now(UTC))
-        message = await conversations.add_message(
+        message = await messages.add(
             unit.tx,
             unit.account,
             NewMessage(
@@ -223,7 +224,7 @@ class Talks:
         await unit.watchers.message(unit.tx, message)
 
     async def _summary(self, unit: _Unit) -> str:
-        recent = await conversations.recent_messages(
+        recent = await messages.recent(
             unit.tx, unit.account, unit.conversation.id, LAST, escalation.SUMMARY_MESSAGES
         )
         return escalation.summary_of(recent)
@@ -269,7 +270,7 @@ class Talks:
     async def note(self, context: Context, request: AddNote) -> Message:
         """For colleagues alone."""
         async with self._change(context, request.id) as unit:
-            message = await conversations.add_message(
+            message = await messages.add(
                 unit.tx,
                 unit.account,
                 NewMessage(
@@ -291,10 +292,8 @@ class Talks:
     async def feedback(self, context: Context, request: GiveFeedback) -> Message:
         """Rate an answer; rating it again replaces the rating."""
         async with self._change(context, request.id) as unit:
-            before = await conversations.message(
-                unit.tx, unit.account, request.id, request.message_id
-            )
-            rated = await conversations.rate(
+            before = await messages.get(unit.tx, unit.account, request.id, request.message_id)
+            rated = await messages.rate(
                 unit.tx,
                 unit.account,
                 request.id,

@@ -20,7 +20,7 @@ from services.chat.answerers.extractive import deltas, space
 from services.chat.answerers.port import Answerer, Delta, Ending, Question, Turn
 from services.chat.ends import MISSES_TO_ESCALATE
 from services.chat.sheet import Sheet
-from services.chat.store import answers, chatbots, conversations
+from services.chat.store import answers, chatbots, conversations, messages
 from services.chat.store.answers import AnswerRow
 from services.chat.store.conversations import ConversationRow
 
@@ -89,7 +89,7 @@ class Writer:
         async with self._db.transaction(account, pipelined=True) as tx:
             chatbot = await chatbots.get(tx, account, answer.chatbot_id)
             talk = await conversations.get(tx, account, answer.conversation_id)
-            said = await conversations.up_to(
+            said = await messages.up_to(
                 tx, account, answer.conversation_id, answer.question_id, HISTORY + 1
             )
         if chatbot is None or talk is None or not said or said[-1].id != answer.question_id:

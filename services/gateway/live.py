@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from libs.common.bus import Live
 from libs.common.calls import LIVE_EVENTS, ListLiveEvents
 from libs.common.calls.shapes import Request
 from libs.common.envelope import Endpoint
 from libs.common.errors import AppError, BadRequest
 from libs.common.frames import PING
+from libs.common.live import Live
 from services.gateway.call import Call
 from services.gateway.gateway import Gateway
 from services.gateway.streams import PING_EVERY, Stream

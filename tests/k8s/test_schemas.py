@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from deploy.k8s import generate
-from libs.common.db import migrate
+from libs.common.migrations import migrate
 from tests.conftest import ROOT
 
 COLUMNS = """
