@@ -17,7 +17,10 @@ from deploy.local.programs import Program, stop
 from deploy.local.servers import ROOT, free_port, listening
 
 PEERS = ROOT / ".peers"
-PACKAGES = ("haystack-ai==3.4.1", "hayhooks==2.1.0", "anthropic-haystack==8.0.1")
+PACKAGES = (
+    *("haystack-ai==3.4.1", "hayhooks==2.1.0", "anthropic-haystack==8.0.1"),
+    *("llama-index-core==LIC", "llama-index-embeddings-openai-like==LIE"),  # of `ingest`
+)
 PIPELINE = '''
 from haystack import Document, Pipeline
 from haystack.components.builders import ChatPromptBuilder

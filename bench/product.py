@@ -36,10 +36,17 @@ class Product:
 
     async def call(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         """A decoded answer. Raises `RuntimeError` with the product's own words."""
+        return await self._send(method, path, query, json=body)
+
+    async def send(self, method: str, path: str, form: aiohttp.FormData) -> Any:
+        """The same, of a form with files."""
+        return await self._send(method, path, {}, data=form)
+
+    async def _send(self, method: str, path: str, query: dict[str, str], **body: Any) -> Any:
         url, key = self.dev["baseUrl"] + path, self.dev["apiKey"]
         headers = {"authorization": f"Bearer {key}"}
         async with self._session.request(
-            method, url, json=body, params=query, headers=headers
+            method, url, params=query, headers=headers, **body
         ) as answer:
             text = await answer.text()
             if answer.status >= 400:

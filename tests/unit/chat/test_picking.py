@@ -39,6 +39,12 @@ def passage(text: str, title: str = "Help", **fields: object) -> Passage:
     return Passage(id=title, score=1.0, knowledge_id=title, title=title, text=text, **fields)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.fixture(autouse=True)
+async def loaded() -> None:
+    """As a search does before anything is picked from what it found."""
+    await terms.load()
+
+
 @pytest.fixture
 async def relate() -> AsyncIterator[Relate]:
     """By the packaged embedder."""
@@ -105,6 +111,25 @@ async def test_a_question_in_another_language_is_answered_by_the_right_sentence(
         ("电池充满电需要多长时间?", "zh", "four and a half hours"),
     ):
         assert wanted in await said(relate, question, *there, language=language), question
+
+
+async def test_a_question_finds_what_is_said_in_other_words(relate: Relate) -> None:
+    there = passage("Dogs are welcome in the garden. The café closes at five.", "Visiting us")
+    for question in ("Can I bring my dog?", "Darf ich meinen Hund mitbringen?", "Are pets allowed?"):
+        assert await said(relate, question, there) == "Dogs are welcome in the garden.", question
+
+
+async def test_what_answers_stands_first_though_a_further_sentence_stands_before_it(
+    relate: Relate,
+) -> None:
+    there = passage(
+        "Lieferungen gehen an jede Adresse in Belgien und Deutschland. "
+        "Die Lieferung nach Deutschland kostet 39 Euro.",
+        "Lieferung",
+        language="de",
+    )
+    answer = await said(relate, "Was kostet die Lieferung nach Deutschland?", there, language="de")
+    assert answer.startswith("Die Lieferung nach Deutschland kostet 39 Euro.")
 
 
 async def test_steps_are_told_together(relate: Relate) -> None:
