@@ -19,7 +19,7 @@ from deploy.local.servers import ROOT, free_port, listening
 PEERS = ROOT / ".peers"
 PACKAGES = (
     *("haystack-ai==3.4.1", "hayhooks==2.1.0", "anthropic-haystack==8.0.1"),
-    *("llama-index-core==LIC", "llama-index-embeddings-openai-like==LIE"),  # of `ingest`
+    *("llama-index-core==0.14.25", "llama-index-embeddings-openai-like==0.4.0"),  # of `ingest`
 )
 PIPELINE = '''
 from haystack import Document, Pipeline

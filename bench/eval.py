@@ -3,7 +3,8 @@
 Documents go in through the API of a whole running product; questions are asked through the same
 function that answers use, with the dense and the sparse side alone beside it. For recall a
 chatbot has all documents of a set. For abstention every question is also asked of a chatbot that
-has only documents of other titles: there it should be refused.
+has only documents of other titles: there it should be refused. Where a set tells the answers, it
+is told how many of the answers made without a model hold them.
 """
 
 import argparse
@@ -27,6 +28,11 @@ from libs.retrieval.passages import Passages
 from libs.retrieval.search import RetrievalSettings, Retriever
 from libs.retrieval.terms import query_terms
 from libs.retrieval.vectors import Hit, VectorStore
+from services.chat.answerers.extractive import paragraphs
+from services.chat.answerers.picking import choose
+from services.chat.answerers.port import Question as Asked
+from services.chat.writing import PASSAGES
+from tests.shapes import a_chatbot
 
 DEPTH = 10  # passages looked at for MRR
 UPLOADS = 4  # at once
@@ -71,6 +77,7 @@ class Result(msgspec.Struct):
         default_factory=lambda: {"dense": Ranks(), "sparse": Ranks(), "fused": Ranks()}
     )
     verdicts: list[tuple[bool, bool]] = msgspec.field(default_factory=list)
+    answered: list[bool] = msgspec.field(default_factory=list)  # whether with the right words
 
     def refused(self, *, answerable: bool) -> float:
         """The part of the questions that are, or are not, answerable that was refused."""
@@ -96,6 +103,25 @@ class Asker:
     async def search(self, chatbot: str, question: str) -> Passages:
         return await self._retriever.search(self._account, chatbot, question, limit=DEPTH)
 
+    async def answer(self, question: str, language: str, found: Passages) -> str:
+        """What is said without a model; nothing where nothing is near."""
+        if not found.answerable:
+            return ""
+        asked = Asked(
+            chatbot=a_chatbot("eval"),
+            language=language,
+            text=question,
+            asked=found.query,
+            history=[],
+            passages=found.passages[:PASSAGES],
+            search=self._none,
+            relate=self._retriever.relate,
+        )
+        return "\n\n".join(paragraphs(await choose(asked)))
+
+    async def _none(self, query: str) -> Passages:
+        return Passages(passages=[], answerable=False, confidence=0.0, query=query)
+
     async def sides(self, chatbot: str, question: str) -> tuple[list[Hit], list[Hit]]:
         live = await self._store.live()
         assert live is not None
@@ -115,7 +141,7 @@ async def evaluate(product: Product, asker: Asker, data: QuestionSet, progress: 
 
     async def worker() -> None:
         for question in waiting:
-            await _ask(asker, question, result, whole, (one, two))
+            await _ask(asker, question, result, data.language, whole, (one, two))
             progress.advance(bar)
 
     await asyncio.gather(*(worker() for _ in range(ASKED)))
@@ -123,13 +149,21 @@ async def evaluate(product: Product, asker: Asker, data: QuestionSet, progress: 
 
 
 async def _ask(
-    asker: Asker, question: Question, result: Result, whole: Chatbot, halves: Sequence[Chatbot]
+    asker: Asker,
+    question: Question,
+    result: Result,
+    language: str,
+    whole: Chatbot,
+    halves: Sequence[Chatbot],
 ) -> None:
     text, wanted = question.question, question.document
     found = await asker.search(whole.id, text)
     result.verdicts.append((wanted is not None, found.answerable))
     if wanted is None:
         return
+    if question.answer:
+        said = await asker.answer(text, language, found)
+        result.answered.append(_plain(question.answer) in _plain(said))
     dense, sparse = await asker.sides(whole.id, text)
     for name, items in (
         ("dense", [(hit.payload or {})["item"] for hit in dense]),
@@ -139,6 +173,10 @@ async def _ask(
         result.ways[name].places.append(whole.rank(items, wanted))
     without = next(half for half in halves if wanted not in half.documents.values())
     result.verdicts.append((False, (await asker.search(without.id, text)).answerable))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).strip(".")
 
 
 # -- documents in ----------------------------------------------------------------------------
@@ -207,17 +245,18 @@ def table(results: Sequence[Result]) -> Table:
     out = Table(title="Retrieval through the whole stack", title_justify="left")
     for name in ("set", "found by", "recall@1", "recall@5", "MRR@10"):
         out.add_column(name, justify="left" if name in ("set", "found by") else "right")
-    for name in ("abstains: precision", "recall", "answerable refused"):
+    for name in ("abstains: precision", "recall", "answerable refused", "answers right"):
         out.add_column(name, justify="right")
     for result in results:
         for way, ranks in result.ways.items():
             numbers = [f"{v:.3f}" for v in (ranks.recall(1), ranks.recall(5), ranks.mrr)]
-            floor = ["", "", ""]
+            floor = ["", "", "", ""]
             if way == "fused":
                 floor = [
                     f"{result.precision:.3f}",
                     f"{result.refused(answerable=False):.3f}",
                     f"{result.refused(answerable=True):.3f}",
+                    f"{sum(result.answered) / len(result.answered):.3f}" if result.answered else "",
                 ]
             label = f"{result.name} ({result.documents})" if way == "dense" else ""
             out.add_row(label, way, *numbers, *floor, end_section=way == "fused")

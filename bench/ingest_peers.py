@@ -9,6 +9,7 @@ Each prints what it made, and the seconds that took.
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import time
@@ -118,6 +119,7 @@ def _told(chunks: int, started: float) -> None:
 
 if __name__ == "__main__":
     os.environ |= {"OPENAI_API_KEY": "bench", "HAYSTACK_TELEMETRY_ENABLED": "False"}
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     what, *rest = sys.argv[1:]
     if what == "embeddings":
         embeddings(int(rest[0]))

@@ -18,12 +18,15 @@ LARGEST = 430  # tokens of a table or a piece of code that is kept whole
 LONGEST_PATH = 300  # characters of the headings embedded with a chunk
 LONGEST_PIECE = 2_000  # characters counted at once
 DETECTABLE = 200  # characters from which a chunk's own language is told
+DETECTED = 500  # characters of it that are looked at: more only takes longer
 
 Count = Callable[[str], int]
 
 _SENTENCE = regex.compile(
-    r"(?<=[.!?…]['\")\]]?)\s+(?=[\p{Lu}\p{N}\p{Lo}\"'(\[])|(?<=[。!?!?।॥؟])|\n+"
+    r"(?<=[.!?…]['\")\]]?)\s+(?=[\p{Lu}\p{N}\p{Lo}\"'(\[])|(?<=[。！？।॥؟])|\n+"
 )
+
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}。！？]")
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,8 +160,7 @@ def _by_lines(text: str, block: Block, count: Count) -> Iterator[_Piece]:
 
 def _by_sentences(text: str, page: int | None, count: Count) -> Iterator[_Piece]:
     part, size = "", 0
-    for sentence in _split(text, count):
-        tokens = count(sentence)
+    for sentence, tokens in _split(text, count):
         if part and size + tokens > TARGET:
             yield _Piece(part, size, page)
             part, size = "", 0
@@ -168,31 +170,30 @@ def _by_sentences(text: str, page: int | None, count: Count) -> Iterator[_Piece]
         yield _Piece(part, size, page)
 
 
-def _split(text: str, count: Count) -> Iterator[str]:
-    """Sentences; what is too long for one is cut between words, or anywhere at last."""
+def _split(text: str, count: Count) -> Iterator[tuple[str, int]]:
+    """Sentences with their tokens; what is too long is cut between words, or anywhere at last."""
     for sentence in _SENTENCE.split(text):
         sentence = sentence.strip()
         if not sentence:
             continue
-        if len(sentence) <= LONGEST_PIECE and count(sentence) <= TARGET:
-            yield sentence
+        if len(sentence) <= LONGEST_PIECE and (tokens := count(sentence)) <= TARGET:
+            yield sentence, tokens
             continue
         limit = 400
         while sentence:
             cut = sentence[:limit]
             if len(sentence) > limit and (space := cut.rfind(" ")) > limit // 2:
                 cut = cut[:space]
-            while count(cut) > TARGET and len(cut) > 20:
+            while (tokens := count(cut)) > TARGET and len(cut) > 20:
                 cut = cut[: len(cut) // 2]
-            yield cut.strip()
+            yield cut.strip(), tokens
             sentence = sentence[len(cut) :].lstrip()
 
 
 def _appended(text: str, sentence: str) -> str:
     if not text:
         return sentence
-    spaced = not regex.search(r"[\p{Han}\p{Hiragana}\p{Katakana}。!?]$", text)
-    return f"{text} {sentence}" if spaced else text + sentence
+    return text + sentence if _UNSPACED.match(text[-1]) else f"{text} {sentence}"
 
 
 def _grouped(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
@@ -219,5 +220,5 @@ def _chunk(ordinal: int, path: list[str], group: list[_Piece], language: str) ->
         headings=path,
         page=group[0].page,
         tokens=sum(piece.tokens for piece in group),
-        language=detect(text) if len(text) >= DETECTABLE else language,
+        language=detect(text[:DETECTED]) if len(text) >= DETECTABLE else language,
     )

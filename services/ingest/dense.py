@@ -22,7 +22,6 @@ from services.ingest.store.rows import ChunkRow, ItemRow
 from services.ingest.targets import Target, Targets
 
 BATCH_LEASES = 3  # times an item's lease: a batch is long, and renews it at its end
-BATCH = 12  # passages between two looks at the database
 TURN = 4  # batches of one item until another account's turn
 IDLE = 0.5  # seconds between two looks when nothing is due
 PAUSE = 5.0  # seconds after the embedder or the store was away
@@ -81,13 +80,13 @@ class Dense:
         return True
 
     async def _batch(self, item: ItemRow, lease: str) -> bool:
+        targets = [target for target in await self._targets.all() if target.embedder is not None]
+        size = min((target.embedder.batch for target in targets if target.embedder), default=1)
         async with self._db.transaction(item.account_id) as tx:
-            rows = await work.dense_due(tx, item.account_id, item.id, item.generation, BATCH)
+            rows = await work.dense_due(tx, item.account_id, item.id, item.generation, size)
         if not rows:
             return False
-        for target in await self._targets.all():
-            if target.embedder is None:
-                continue
+        for target in targets:
             vectors = await self.vectors(item, target, rows)
             by_point = {
                 point_id(item.id, item.generation, row.ordinal): vectors[row.hash] for row in rows
@@ -98,7 +97,7 @@ class Dense:
             ordinals = [row.ordinal for row in rows]
             await work.mark_dense(tx, item.account_id, item.id, item.generation, ordinals)
             await work.renew_dense(tx, item.account_id, item.id, lease, self._lease)
-        return len(rows) == BATCH
+        return len(rows) == size
 
     async def vectors(
         self, item: ItemRow, target: Target, rows: Sequence[ChunkRow]

@@ -13,6 +13,7 @@ BATCH = 8
 
 class FastEmbedder:
     limit = 500
+    batch = 12
 
     def __init__(self, name: str) -> None:
         self.model = f"fastembed:{name}"

@@ -41,6 +41,7 @@ class HttpEmbedder:
     """Passages in bounded batches, retried with jitter; queries on their own connections."""
 
     limit = 500
+    batch = BATCH * CONCURRENCY
 
     def __init__(
         self,

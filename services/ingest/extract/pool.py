@@ -18,7 +18,7 @@ from services.ingest.extract.worker import HEADER
 START_TIMEOUT = 120.0  # seconds until a child has imported what pages need (0.6 on a free core)
 SILENCE_TIMEOUT = 90.0  # seconds without a sign of life
 WARM_EVERY = 5.0  # seconds
-JOBS_PER_CHILD = 60  # then it is replaced, with what its libraries leaked
+JOBS_PER_CHILD = 300  # then it is replaced, with what its libraries leaked; that takes seconds
 LARGEST_ANSWER = 256 << 20  # bytes
 ROOT = Path(__file__).resolve().parents[3]
 _PASSED_ON = (

@@ -115,7 +115,11 @@ async def test_a_question_in_another_language_is_answered_by_the_right_sentence(
 
 async def test_a_question_finds_what_is_said_in_other_words(relate: Relate) -> None:
     there = passage("Dogs are welcome in the garden. The café closes at five.", "Visiting us")
-    for question in ("Can I bring my dog?", "Darf ich meinen Hund mitbringen?", "Are pets allowed?"):
+    for question in (
+        "Can I bring my dog?",
+        "Darf ich meinen Hund mitbringen?",
+        "Are pets allowed?",
+    ):
         assert await said(relate, question, there) == "Dogs are welcome in the garden.", question
 
 
