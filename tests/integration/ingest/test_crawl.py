@@ -13,6 +13,7 @@ from libs.common import calls
 from libs.common.errors import RemoteError
 
 PAGES = int(os.environ.get("CHATTERY_TEST_PAGES", "60"))
+PATIENCE = 90.0 + PAGES  # seconds
 WORDS = [
     "ladder", "harvest", "silver", "engine", "valley", "copper", "window", "garden", "planet",
     "bridge", "lantern", "market", "river", "signal", "thunder", "marble", "forest", "anchor",
@@ -104,7 +105,7 @@ async def test_exactly_the_pages_of_a_site_are_indexed_and_kept_up_to_date(
     expected = build_site(site)
     crawl = await ingest.scrape(url=f"{site.url}/")
     assert (crawl.type, crawl.status) == ("crawl", "pending")
-    done = await ingest.done(crawl.id, patience=90)
+    done = await ingest.done(crawl.id, patience=PATIENCE)
     assert (done.status, done.error) == ("ready", None)
     assert await paths(ingest, site, crawl.id, status="ready") == expected
     failed = await ingest.pages(crawl.id, status="failed")
@@ -127,7 +128,7 @@ async def test_exactly_the_pages_of_a_site_are_indexed_and_kept_up_to_date(
     site.pages["/fresh"] = article(7777)
     site.pages["/slow"] = lambda _: web.Response(status=503)
     await ingest.call(calls.KNOWLEDGE_RESYNC, calls.ById(id=crawl.id))
-    done = await ingest.done(crawl.id, patience=90)
+    done = await ingest.done(crawl.id, patience=PATIENCE)
     assert done.status == "ready"
     assert await paths(ingest, site, crawl.id, status="ready") == (
         (expected - {"/a/6", "/slow"}) | {"/fresh"}
