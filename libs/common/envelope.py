@@ -65,6 +65,7 @@ class Context(msgspec.Struct, frozen=True):
     deadline: float = 0.0
     traceparent: str = ""
     ip: str = ""  # of the client, as the gateway decided it
+    once: str = ""  # the same for a request that its caller sends again; see Idempotency-Key
 
     def headers(self) -> dict[str, str]:
         headers = {
@@ -77,6 +78,8 @@ class Context(msgspec.Struct, frozen=True):
             headers["traceparent"] = self.traceparent
         if self.ip:
             headers["Chattery-Ip"] = self.ip
+        if self.once:
+            headers["Chattery-Once"] = self.once
         return headers
 
     @classmethod
@@ -91,6 +94,7 @@ class Context(msgspec.Struct, frozen=True):
             deadline=float(found.get("Chattery-Deadline") or 0),
             traceparent=found.get("traceparent", ""),
             ip=found.get("Chattery-Ip", ""),
+            once=found.get("Chattery-Once", ""),
         )
 
     @classmethod

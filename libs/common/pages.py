@@ -46,6 +46,15 @@ def decode_moment(cursor: str | None) -> tuple[datetime | None, str | None]:
         raise _not_ours() from exc
 
 
+def decode_number(cursor: str | None, *, before: int) -> int:
+    """The position in a list that is ordered by a number; ``before`` the first without one."""
+    if (position := decode(cursor)) is None:
+        return before
+    if not position.isascii() or not position.isdigit() or len(position) > 9:
+        raise BadRequest(NOT_OURS)
+    return int(position)
+
+
 def by_id(row: dict[str, Any]) -> str:
     return row["id"]
 

@@ -12,6 +12,7 @@ from libs.common.errors import AppError, Unauthorized
 from libs.common.telemetry import traceparent
 from services.gateway.principal import NOBODY, Principal
 from services.gateway.row import Route
+from services.gateway.secrets import fingerprint
 
 JSON = "application/json"
 Started = Callable[[str], Awaitable[None]]
@@ -64,7 +65,17 @@ class Call:
             request_id=self.id,
             traceparent=traceparent(),
             ip=self.ip,
+            once=self._once(),
         )
+
+    def _once(self) -> str:
+        """Stands for the Idempotency-Key: should the record of it be lost, or the first try have
+        ended without an answer, a service that knows this mark still does its work once.
+        """
+        key = self.request.headers.get("Idempotency-Key")
+        if key is None or self.request.method != "POST":
+            return ""
+        return fingerprint(self.principal.actor.id, self.request.path, key)
 
     @property
     def accepts_json_only(self) -> bool:

@@ -1,6 +1,7 @@
 """What owners do with knowledge: the domain behind ``knowledge.*``."""
 
 import time
+from hashlib import sha256
 from typing import Any
 
 from msgspec import UNSET
@@ -17,7 +18,6 @@ from libs.common.calls import (
     ListChunks,
     ListItems,
     Page,
-    Pagination,
     QuestionAnswer,
     Scrape,
     UpdateItem,
@@ -67,7 +67,8 @@ class Knowledge:
     async def create(self, context: Context, request: CreateItem) -> Item:
         await self._chatbot(context, request.chatbot_id)
         values = _values(request, self._guard)
-        row = await self._add(context, request.chatbot_id, request.type, values)
+        once = _once(context, request.chatbot_id, request.type, values)
+        row = await self._add(context, request.chatbot_id, request.type, values, once)
         return row.public()
 
     async def upload(self, context: Context, request: CreateUploads) -> list[Item]:
@@ -79,9 +80,10 @@ class Knowledge:
         if len(refused) == len(request.files):
             raise BadRequest(refused[0].message, code=refused[0].code)
         made: list[Item] = []
-        for file in request.files:
+        for number, file in enumerate(request.files):
             values = _upload_values(file, request.title if len(request.files) == 1 else None)
-            row = await self._add(context, request.chatbot_id, "document", values)
+            once = _once(context, request.chatbot_id, number, {**values, "source": None})
+            row = await self._add(context, request.chatbot_id, "document", values, once)
             made.append(row.public())
         return made
 
@@ -93,16 +95,24 @@ class Knowledge:
         options = CrawlOptions.of(request, self._max_pages)
         await self._chatbot(context, request.chatbot_id)
         values = {"source": source, "refresh": request.refresh, "options": options.as_json()}
-        row = await self._add(context, request.chatbot_id, "crawl", values)
+        once = _once(context, request.chatbot_id, "crawl", values)
+        row = await self._add(context, request.chatbot_id, "crawl", values, once)
         return row.public()
 
     async def _add(
-        self, context: Context, chatbot: str, type: str, values: dict[str, Any]
+        self, context: Context, chatbot: str, type: str, values: dict[str, Any], once: str
     ) -> ItemRow:
-        async with self._db.transaction(context.account) as tx:
-            row = await items.insert(
-                tx, context.account, id=new_id("kn"), chatbot=chatbot, type=type, **values
+        """A new item, or the one that the same request made before its answer was lost."""
+        account, source = context.account, values.get("source")
+        async with self._db.transaction(account) as tx:
+            row, is_new = await items.insert(
+                tx, account, id=new_id("kn"), chatbot=chatbot, type=type, once=once, **values
             )
+            if not is_new and type == "document" and source and source != row.source:
+                # Nothing is indexed under an upload's id: this removes the file alone.
+                await items.add_removal(tx, account, chatbot=chatbot, item=source, upload=source)
+        if not is_new:
+            return row
         if row.status == "pending":
             await self._notices.wake(row)
         await self._notices.changed(row)
@@ -116,7 +126,7 @@ class Knowledge:
 
     async def page(self, context: Context, request: ListItems) -> Page[Item]:
         async with self._db.transaction(context.account) as tx:
-            rows = await items.page(
+            rows, pagination = await items.page(
                 tx,
                 context.account,
                 chatbot=request.chatbot_id,
@@ -124,36 +134,23 @@ class Knowledge:
                 type=request.type,
                 parent=request.parent_id,
                 text=request.q,
-                before=request.cursor,
-                limit=request.limit + 1,
+                cursor=request.cursor,
+                limit=request.limit,
             )
-        more = len(rows) > request.limit
-        rows = rows[: request.limit]
-        cursor = rows[-1].id if more else None
-        return Page(
-            data=[row.public() for row in rows],
-            pagination=Pagination(cursor=cursor, has_more=more),
-        )
+        return Page(data=[row.public() for row in rows], pagination=pagination)
 
     async def chunks(self, context: Context, request: ListChunks) -> Page[Chunk]:
-        after = _ordinal(request.cursor)
         async with self._db.transaction(context.account) as tx:
             item = await _item(tx, context.account, request.id)
-            rows = await items.chunks(
+            rows, pagination = await items.chunks(
                 tx,
                 context.account,
                 item.id,
                 item.generation,
-                after=after,
-                limit=request.limit + 1,
+                cursor=request.cursor,
+                limit=request.limit,
             )
-        more = len(rows) > request.limit
-        rows = rows[: request.limit]
-        cursor = str(rows[-1].ordinal) if more else None
-        return Page(
-            data=[_chunk(item, row) for row in rows],
-            pagination=Pagination(cursor=cursor, has_more=more),
-        )
+        return Page(data=[_chunk(item, row) for row in rows], pagination=pagination)
 
     async def usage(self, context: Context) -> KnowledgeUsage:
         async with self._db.transaction(context.account) as tx:
@@ -238,6 +235,13 @@ async def _item(tx: Tx, account: str, id: str, *, lock: bool = False) -> ItemRow
     return row
 
 
+def _once(context: Context, *parts: object) -> str:
+    """Stands for what a request asks for, if its caller says that it may send it again."""
+    if not context.once:
+        return ""
+    return sha256(repr((context.once, parts)).encode("utf-8", "replace")).hexdigest()
+
+
 def _refuse_url(guard: AddressGuard, url: str) -> None:
     reason = guard.refuses_url(url)
     if reason is not None:
@@ -314,14 +318,6 @@ def _changes(row: ItemRow, request: UpdateItem) -> dict[str, Any]:
         if row.type == "qa" and not row.own_title:
             values.setdefault("title", content["question"][:500])
     return values
-
-
-def _ordinal(cursor: str | None) -> int:
-    if cursor is None:
-        return -1
-    if not cursor.isdigit() or len(cursor) > 9:
-        raise BadRequest("The cursor is not one of ours.")
-    return int(cursor)
 
 
 def _chunk(item: ItemRow, row: ChunkRow) -> Chunk:

@@ -5,7 +5,10 @@ from typing import Any, LiteralString, cast
 
 from psycopg.types.json import Jsonb
 
+from libs.common import pages
+from libs.common.calls import Pagination
 from libs.common.db import Tx
+from libs.common.errors import Unavailable
 from services.ingest.store.rows import (
     CHUNK_COLUMNS,
     ITEM_COLUMNS,
@@ -31,13 +34,17 @@ async def insert(
     options: Any = None,
     bytes: int = 0,
     error: tuple[str, str] | None = None,
-) -> ItemRow:
-    """A new item, waiting for a worker; or failed from the start with ``error``."""
+    once: str = "",
+) -> tuple[ItemRow, bool]:
+    """A new item, waiting for a worker; or failed from the start with ``error``; and whether it
+    is new: under ``once`` there may be one already, of the same request.
+    """
     code, message = error or (None, None)
     cursor = await tx.execute(
         "insert into items (id, account_id, chatbot_id, type, source, title, own_title, content,"
-        " refresh, options, bytes, status, stage, error_code, error_message)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " refresh, options, bytes, status, stage, error_code, error_message, once)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " on conflict (account_id, once) where once is not null do nothing"
         f" returning {ITEM_COLUMNS}",
         (
             id,
@@ -55,11 +62,18 @@ async def insert(
             "failed" if error else "queued",
             code,
             message,
+            once or None,
         ),
     )
+    if (row := await cursor.fetchone()) is not None:
+        return item_row(row), True
+    cursor = await tx.execute(
+        f"select {ITEM_COLUMNS} from items where account_id = %s and once = %s", (account, once)
+    )
     row = await cursor.fetchone()
-    assert row is not None
-    return item_row(row)
+    if row is None:  # made and deleted again while this one waited
+        raise Unavailable("The item was deleted meanwhile; send it again.")
+    return item_row(row), False
 
 
 async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ItemRow | None:
@@ -81,10 +95,12 @@ async def page(
     type: str | None,
     parent: str | None,
     text: str | None,
-    before: str | None,
+    cursor: str | None,
     limit: int,
-) -> list[ItemRow]:
-    cursor = await tx.execute(
+) -> tuple[list[ItemRow], Pagination]:
+    """Newest first. Raises `BadRequest` for a cursor that is not ours."""
+    rows, pagination = await pages.page(
+        tx,
         f"select {ITEM_COLUMNS} from items where account_id = %(account)s"
         " and (%(chatbot)s::text is null or chatbot_id = %(chatbot)s)"
         " and (%(status)s::text is null or status = %(status)s)"
@@ -94,7 +110,7 @@ async def page(
         " and (%(text)s::text is null or position(lower(%(text)s) in"
         "      lower(title || ' ' || coalesce(source, ''))) > 0)"
         " and (%(before)s::text is null or id < %(before)s)"
-        " order by id desc limit %(limit)s",
+        " order by id desc limit %(rows)s",
         {
             "account": account,
             "chatbot": chatbot,
@@ -102,11 +118,11 @@ async def page(
             "type": type,
             "parent": parent,
             "text": text,
-            "before": before,
-            "limit": limit,
+            "before": pages.decode(cursor),
         },
+        limit,
     )
-    return [item_row(row) for row in await cursor.fetchall()]
+    return [item_row(row) for row in rows], pagination
 
 
 async def update(tx: Tx, account: str, id: str, **values: Any) -> ItemRow | None:
@@ -185,14 +201,23 @@ async def add_removals(tx: Tx, account: str, rows: Sequence[ItemRow]) -> None:
 
 
 async def chunks(
-    tx: Tx, account: str, id: str, generation: int, *, after: int, limit: int
-) -> list[ChunkRow]:
-    cursor = await tx.execute(
-        f"select {CHUNK_COLUMNS} from chunks where account_id = %s and item_id = %s"
-        " and generation = %s and ordinal > %s order by ordinal limit %s",
-        (account, id, generation, after, limit),
+    tx: Tx, account: str, id: str, generation: int, *, cursor: str | None, limit: int
+) -> tuple[list[ChunkRow], Pagination]:
+    """In reading order. Raises `BadRequest` for a cursor that is not ours."""
+    rows, pagination = await pages.page(
+        tx,
+        f"select {CHUNK_COLUMNS} from chunks where account_id = %(account)s and item_id = %(id)s"
+        " and generation = %(generation)s and ordinal > %(after)s order by ordinal limit %(rows)s",
+        {
+            "account": account,
+            "id": id,
+            "generation": generation,
+            "after": pages.decode_number(cursor, before=-1),
+        },
+        limit,
+        lambda row: str(row["ordinal"]),
     )
-    return [chunk_row(row) for row in await cursor.fetchall()]
+    return [chunk_row(row) for row in rows], pagination
 
 
 async def usage(tx: Tx, account: str) -> dict[str, int]:

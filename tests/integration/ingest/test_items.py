@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from libs.common import calls
@@ -75,3 +76,34 @@ async def test_an_unknown_chatbot_is_not_found(ingest: Any) -> None:
     with pytest.raises(RemoteError) as refused:
         await ingest.add(type="text", content="x", chatbot_id="bot_other")
     assert refused.value.wire_status == 404
+
+
+async def test_a_request_that_is_sent_again_makes_no_second_item(ingest: Any) -> None:
+    again = msgspec.structs.replace(ingest.context, once="its-key")
+    request = calls.CreateItem(chatbot_id=ingest.chatbot, type="text", content="Open at nine.")
+    first = await ingest.call(calls.KNOWLEDGE_CREATE, request, again)
+    second = await ingest.call(calls.KNOWLEDGE_CREATE, request, again)
+    other = msgspec.structs.replace(request, content="Closed at five.")
+    third = await ingest.call(calls.KNOWLEDGE_CREATE, other, again)
+    assert first.id == second.id != third.id
+
+    ingest.context, files = again, [("note.txt", b"The lift is broken.")] * 2
+    uploads = [await ingest.upload(*file) for file in files]
+    assert uploads[0].id == uploads[1].id
+    assert (await ingest.done(uploads[0].id)).status == "ready"
+    assert uploads[0].id in {point.item for point in await ingest.points()}
+
+
+async def test_chunks_are_listed_a_page_at_a_time(ingest: Any) -> None:
+    text = "\n\n".join(f"# Part {n}\n\nHall {n} is open." for n in range(5))
+    item = await ingest.done((await ingest.add(type="text", content=text)).id)
+    found, cursor = [], None
+    while True:
+        request = calls.ListChunks(id=item.id, limit=2, cursor=cursor)
+        page = await ingest.call(calls.KNOWLEDGE_CHUNKS, request)
+        found += [chunk.ordinal for chunk in page.data]
+        if (cursor := page.pagination.cursor) is None:
+            break
+    assert found == list(range(5))
+    with pytest.raises(RemoteError):
+        await ingest.call(calls.KNOWLEDGE_CHUNKS, calls.ListChunks(id=item.id, cursor="no"))
