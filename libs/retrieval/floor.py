@@ -72,7 +72,8 @@ class Background(msgspec.Struct, frozen=True):
     async def of(cls, embedder: Embedder) -> "Background":
         if embedder.model == PackagedEmbedder.model:
             return cls(await asyncio.to_thread(packaged_background))
-        return cls(np.vstack(await embedder.embed_passages(texts())))
+        passages = await asyncio.to_thread(texts)
+        return cls(np.vstack(await embedder.embed_passages(passages)))
 
     def near(self, question: Vector) -> "Nearness":
         cosines = self.vectors @ question
