@@ -6,6 +6,7 @@ from services.chat.asking import Asking
 from services.chat.bots import Bots
 from services.chat.exports import Exports
 from services.chat.jobs import Jobs
+from services.chat.people import People
 from services.chat.reading import Answers
 from services.chat.stats import Stats
 from services.chat.talks import Talks
@@ -20,6 +21,7 @@ async def serve(
     answers: Answers,
     bots: Bots,
     talks: Talks,
+    people: People,
     exports: Exports,
     stats: Stats,
     jobs: Jobs,
@@ -44,14 +46,14 @@ async def serve(
     await bus.serve(calls.CONVERSATIONS_LIST, talks.page)
     await bus.serve(calls.CONVERSATION_GET, talks.get)
     await bus.serve(calls.CONVERSATION_MESSAGES, talks.messages)
-    await bus.serve(calls.CONVERSATION_REPLY, talks.reply)
-    await bus.serve(calls.CONVERSATION_TAGS, talks.tags)
-    await bus.serve(calls.CONVERSATION_ESCALATE, talks.escalate)
-    await bus.serve(calls.CONVERSATION_RESOLVE, talks.resolve)
-    await bus.serve(calls.CONVERSATION_HANDBACK, talks.handback)
-    await bus.serve(calls.CONVERSATION_ASSIGN, talks.assign)
-    await bus.serve(calls.CONVERSATION_NOTE, talks.note)
-    await bus.serve(calls.CONVERSATION_FEEDBACK, talks.feedback)
+    await bus.serve(calls.CONVERSATION_REPLY, people.reply)
+    await bus.serve(calls.CONVERSATION_TAGS, people.tags)
+    await bus.serve(calls.CONVERSATION_ESCALATE, people.escalate)
+    await bus.serve(calls.CONVERSATION_RESOLVE, people.resolve)
+    await bus.serve(calls.CONVERSATION_HANDBACK, people.handback)
+    await bus.serve(calls.CONVERSATION_ASSIGN, people.assign)
+    await bus.serve(calls.CONVERSATION_NOTE, people.note)
+    await bus.serve(calls.CONVERSATION_FEEDBACK, people.feedback)
     await bus.serve(calls.CONVERSATION_TYPING, talks.typing)
     await bus.serve(calls.LIVE_EVENTS, talks.events)
     await bus.serve_stream(calls.CONVERSATION_EXPORT, exports.export)

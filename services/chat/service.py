@@ -23,6 +23,7 @@ from services.chat.bots import Bots
 from services.chat.ends import Ends
 from services.chat.exports import Exports
 from services.chat.jobs import Jobs
+from services.chat.people import People
 from services.chat.reading import Answers
 from services.chat.stats import Stats
 from services.chat.talks import Talks
@@ -83,7 +84,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Service:
         asking=Asking(db, bus, outbox, runner),
         answers=answers,
         bots=Bots(db, bus),
-        talks=Talks(db, bus, outbox),
+        talks=Talks(db, bus),
+        people=People(db, bus, outbox),
         exports=Exports(db),
         stats=Stats(db, retriever),
         jobs=jobs,
