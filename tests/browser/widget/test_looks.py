@@ -62,6 +62,7 @@ async def test_every_state_is_accessible_and_kept_to_look_at(
     await _answered(widget, network, snap)
     await _helped_by_a_person(widget, api, bot, snap)
     await _hindered(widget, snap)
+    await page.close()  # it would go on trying to connect
     visits.forgive("ERR_INTERNET_DISCONNECTED", "ERR_INCOMPLETE", "ERR_FAILED", "429", "500", "403")
     assert found == [], json.dumps(found, indent=1, ensure_ascii=False)
 
