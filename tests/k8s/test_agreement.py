@@ -226,6 +226,7 @@ def test_postgres_has_a_connection_for_every_pod_there_may_be(production, settin
     }
     pools = {s: settings[s].model_fields["db_pool"].default for s in generate.WITH_DATABASE}
     wanted = sum(size * (most[service] + 1) for service, size in pools.items())  # 1: the surge
+    wanted += most["chat"] + 1  # each for its lease
     text = (K8S / "overlays/production/values/postgres.yaml").read_text()
     cluster = next(r for r in yaml.safe_load_all(text) if r["kind"] == "Cluster")
     allowed = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
