@@ -1,7 +1,7 @@
 """What accounts have used, and whether their plan lets them use more.
 
-Counts come from the services that own the things. On limited plans messages are remembered for
-a few seconds, with what this replica added since; what is added one by one (chatbots, items) is
+Counts come from the services that own the things. On limited plans messages are remembered in
+Redis for a few seconds, with what was added since; what is added one by one (chatbots, items) is
 counted and added in turns, so that many at once don't all see the last free place.
 """
 
@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -27,7 +28,7 @@ from libs.common.calls import (
     Scrape,
 )
 from libs.common.envelope import Context
-from libs.common.errors import DeadlineExceeded
+from libs.common.errors import AppError, DeadlineExceeded
 from libs.common.telemetry import log
 from services.gateway.errors import PlanLimit
 from services.gateway.plans import Plan, Plans
@@ -38,28 +39,66 @@ TURN_WAIT = 10.0  # seconds to wait for one's turn
 TURN_LEASE = 30.0  # seconds after which a turn that never ended is over
 _AWAY = (redis.exceptions.RedisError, OSError, TimeoutError)
 
+# KEYS: a count. ARGV: the most there may be; -1 takes one off. Returns the count with this one,
+# or -1 where nothing is remembered.
+_TAKE = """
+local count = redis.call('GET', KEYS[1])
+if not count then return -1 end
+local most = tonumber(ARGV[1])
+if most < 0 then return redis.call('DECR', KEYS[1]) end
+if tonumber(count) >= most then return tonumber(count) + 1 end
+return redis.call('INCR', KEYS[1])
+"""
+
 
 class Usage:
     def __init__(self, bus: Bus, plans: Plans, redis: "Redis") -> None:
         self._bus = bus
         self._plans = plans
         self._redis: Any = redis
-        self._messages: dict[str, tuple[float, int]] = {}
+        self._take: Any = redis.register_script(_TAKE)
+        self._seen: dict[str, tuple[float, int]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def take_message(self, account: str, plan: Plan) -> None:
         """One more message of a visitor. Raises `PlanLimit` when the month's are used up."""
         if plan.messages is None:
             return
-        if self._messages.get(account, (0.0, 0))[0] < time.monotonic():
+        try:
+            count = await self._one_more(account, plan.messages)
+        except _AWAY as exc:
+            log.warning("messages_counted_alone", reason=type(exc).__name__)
+            count = await self._one_more_here(account, plan.messages)
+        _check("messages", count, plan.messages)
+
+    async def _one_more(self, account: str, most: int) -> int:
+        """How many there are with this one, over all replicas; one too many is not counted."""
+        name = _messages(account)
+        count = int(await self._take(keys=[name], args=[most]))
+        if count < 0:
+            known = (await self._chat(account)).messages
+            await self._redis.set(name, known, nx=True, ex=int(TRUSTED_FOR))
+            count = int(await self._take(keys=[name], args=[most]))
+        return max(count, 1)  # it was let go just now: the next counts anew
+
+    async def _one_more_here(self, account: str, most: int) -> int:
+        """The same over this replica, while Redis is away."""
+        if self._seen.get(account, (0.0, 0))[0] < time.monotonic():
             count = (await self._chat(account)).messages
-            if len(self._messages) > REMEMBERED:
-                self._messages.clear()
-            if self._messages.get(account, (0.0, 0))[0] < time.monotonic():
-                self._messages[account] = (time.monotonic() + TRUSTED_FOR, count)
-        until, count = self._messages[account]
-        _check("messages", count + 1, plan.messages)
-        self._messages[account] = (until, count + 1)
+            if len(self._seen) > REMEMBERED:
+                self._seen.clear()
+            if self._seen.get(account, (0.0, 0))[0] < time.monotonic():
+                self._seen[account] = (time.monotonic() + TRUSTED_FOR, count)
+        until, count = self._seen[account]
+        if count < most:
+            self._seen[account] = (until, count + 1)
+        return count + 1
+
+    async def _give_back(self, account: str, plan: Plan) -> None:
+        """A message that was refused after all."""
+        if plan.messages is not None:
+            with suppress(*_AWAY):
+                await self._take(keys=[_messages(account)], args=[-1])
 
     async def check_chatbot(self, account: str, plan: Plan) -> None:
         if plan.chatbots is not None:
@@ -93,7 +132,11 @@ class Usage:
         plan = self._plans.of(plan_name)
         if isinstance(request, Ask):
             await self.take_message(account, plan)
-            yield request
+            try:
+                yield request
+            except AppError:
+                await self._give_back(account, plan)
+                raise
         elif isinstance(request, CreateChatbot) and plan.chatbots is not None:
             async with self._turn(account, "chatbots"):
                 await self.check_chatbot(account, plan)
@@ -158,3 +201,7 @@ class Usage:
 def _check(what: str, count: int, limit: int) -> None:
     if count > limit:
         raise PlanLimit(details={"limit": what, "max": limit})
+
+
+def _messages(account: str) -> str:
+    return f"messages:{account}:{datetime.now(UTC):%Y-%m}"

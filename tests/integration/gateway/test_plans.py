@@ -152,20 +152,71 @@ async def test_crawls_at_once_do_not_all_get_the_last_pages(free: Tenant) -> Non
     assert sorted(c.max_pages for c in free.crawls) == [20, 30]
 
 
-async def test_messages_a_month_also_of_visitors(free: Tenant) -> None:
-    world, chatbot = free.world, free.world.behind.chatbot(free.account)
-    token, _ = world.gateway.visitors.make(free.account, chatbot, "vis_1")
-    free.messages = 98
-    visitor = world.api.with_(token)
-    replies = await asyncio.gather(
+@pytest.fixture
+def answered(world: World) -> None:
+    """Every message has an answer that is finished already."""
+
+    async def ask(_: Context, __: Any) -> Any:
+        return calls.Asked(
+            conversation_id="conv_1", message_id="msg_1", answer_id="ans_1", visitor_id="vis_1"
+        )
+
+    async def answer(_: Context, __: Any) -> Any:
+        return calls.AnswerState(
+            answer_id="ans_1", conversation_id="conv_1", running=False, frames=['{"text": "x"}']
+        )
+
+    world.behind.on[calls.MESSAGE_CREATE.subject] = ask
+    world.behind.on[calls.ANSWER_GET.subject] = answer
+
+
+async def say(world: World, tenant: Tenant, times: int, *others: World) -> list[Any]:
+    """A visitor's messages, all at once, at this replica and the others in turn."""
+    chatbot = world.behind.chatbot(tenant.account)
+    token, _ = world.gateway.visitors.make(tenant.account, chatbot, "vis_1")
+    places = [world, *others]
+    return await asyncio.gather(
         *(
-            world.somewhere(visitor).post(f"/api/chat/{chatbot}", {"message": "Hello"})
-            for _ in range(6)
+            places[n % len(places)]
+            .somewhere(places[n % len(places)].api.with_(token))
+            .post(f"/api/chat/{chatbot}", {"message": "Hello"})
+            for n in range(times)
         )
     )
-    over = [reply for reply in replies if reply.status == 403]
-    assert len(over) == 4
-    await is_over(over[0], "messages", 100)
+
+
+@pytest.mark.usefixtures("answered")
+async def test_messages_a_month_over_all_replicas(world: World, start: Start) -> None:
+    free = await tenant_of(world, "free")
+    other = await start(beside=world)
+    free.messages = 97
+    replies = await say(world, free, 8, other)
+    assert sorted(reply.status for reply in replies) == [200] * 3 + [403] * 5
+    over = next(reply for reply in replies if reply.status == 403)
+    await is_over(over, "messages", 100)
+
+
+async def test_a_message_that_was_refused_is_not_one_of_the_months(free: Tenant) -> None:
+    free.messages = 98
+    for _ in range(2):
+        replies = await say(free.world, free, 3)  # nobody plays chat: there is no such chatbot
+        assert {reply.status for reply in replies} <= {404, 403}
+        assert 404 in {reply.status for reply in replies}
+
+
+@pytest.mark.usefixtures("answered")
+async def test_messages_are_counted_while_redis_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = await tenant_of(world, "free")
+    free.messages = 98
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(world.gateway.usage, "_take", away)
+    replies = await say(world, free, 5)
+    assert sorted(reply.status for reply in replies) == [200] * 2 + [403] * 3
 
 
 async def test_seats(free: Tenant) -> None:
