@@ -101,12 +101,14 @@ async def rows_with(inside: Inside, text: str) -> list[str]:
 
 
 async def keys_with(url: str, *texts: str) -> list[bytes]:
+    """Keys that say one of these; but not the limiter's, which are times alone and lapse."""
     found: list[bytes] = []
     async with Redis.from_url(url) as redis:
         async for key in redis.scan_iter(count=1_000):
             is_text = await redis.type(key) == b"string"
             held = key + (await redis.get(key) or b"") if is_text else key
-            if any(text.encode() in held for text in texts):
+            limiters = key.startswith(b"rl:")
+            if not limiters and any(text.encode() in held for text in texts):
                 found.append(key)
     return found
 
