@@ -37,11 +37,12 @@ RETRIEVAL = Path(floor.__file__).parent
 QUESTIONS = 250  # of one set
 L2 = 1.0
 CLASS = 300.0  # weight of all questions of one set that should be refused
-REFUSING = 2.2  # how much worse it is to refuse what has an answer (goals: 5 %, and 10 %)
+REFUSING = 1.5  # how much worse it is to refuse what has an answer (goals: 5 %, and 10 %)
+MEASURED = 3.0  # weight of what `make eval` asks: all documents, and the other half of them
 SIBLING = 0.3  # weight of a question that another document of its title comes near to
 ACROSS = 4  # languages that a set is asked in besides its own
 LOCAL = {"delivery"}  # documents that name other places in each language
-WORDING = ["covered", "covered_squared", "uncovered", "length", "unspaced"]
+WORDING = ["covered", "covered_squared", "uncovered"]
 MODELS: dict[floor.Model, list[str]] = {
     "packaged": ["first", "margin", "among", *WORDING],
     "other": ["first_sd", "above_top_sd", "margin_sd", "among", *WORDING],
@@ -60,7 +61,7 @@ class Case(msgspec.Struct, frozen=True):
     set: str
     kind: floor.Model
     answerable: bool
-    sibling: bool
+    weight: float
     values: dict[str, float]
 
 
@@ -120,7 +121,7 @@ def cases(asked: Corpus, there: Corpus, way: Way) -> Iterator[Case]:
         question = asked.data.questions[number]
         if asked is not there and question.document in LOCAL:
             continue
-        for documents, answerable, sibling in _chatbots(there, question.document, rng):
+        for documents, answerable, weight in _chatbots(there, question.document, rng):
             rows = there.within(documents)
             dense = there.by_meaning(queries[number], passages, rows) if way != "words" else []
             sparse = there.by_words(question.question, rows)
@@ -136,32 +137,33 @@ def cases(asked: Corpus, there: Corpus, way: Way) -> Iterator[Case]:
             )
             if evidence.ranked:
                 kind, values = floor.kind(evidence), floor.features(evidence)
-                yield Case(asked.data.name, kind, answerable, sibling, values)
+                yield Case(asked.data.name, kind, answerable, weight, values)
 
 
 def _chatbots(
     corpus: Corpus, document: str | None, rng: random.Random
-) -> Iterator[tuple[set[str], bool, bool]]:
+) -> Iterator[tuple[set[str], bool, float]]:
+    """Chatbots a question is asked of, whether it should answer, and what that weighs."""
     everything = set(corpus.titles)
     if document is None or document not in everything:
-        yield everything, False, False
+        yield everything, False, MEASURED
         return
     one, two = corpus.data.halves()
     titles = sorted(set(corpus.titles.values()))
     other = rng.choice([t for t in titles if t != corpus.titles[document]])
     alone = {d for d, title in corpus.titles.items() if title == corpus.titles[document]}
-    yield everything, True, False
-    yield one if document in one else two, True, False
-    yield two if document in one else one, False, False
-    yield alone, True, False
-    yield {d for d, title in corpus.titles.items() if title == other}, False, False
-    yield {document}, True, False
+    yield everything, True, MEASURED
+    yield one if document in one else two, True, 1.0
+    yield two if document in one else one, False, MEASURED
+    yield alone, True, 1.0
+    yield {d for d, title in corpus.titles.items() if title == other}, False, 1.0
+    yield {document}, True, 1.0
     page = corpus.titles[document].partition(": ")[0]
     near = {d for d, title in corpus.titles.items() if title.partition(": ")[0] == page}
-    yield {rng.choice(sorted(everything - near))}, False, False
+    yield {rng.choice(sorted(everything - near))}, False, 1.0
     if len(alone) > 1:
-        yield everything - {document}, False, True
-        yield {rng.choice(sorted(alone - {document}))}, False, True
+        yield everything - {document}, False, SIBLING
+        yield {rng.choice(sorted(alone - {document}))}, False, SIBLING
 
 
 def translations(sets: Sequence[Corpus]) -> Iterator[tuple[Corpus, Corpus]]:
@@ -201,7 +203,7 @@ def fit(found: Sequence[Case], names: list[str]) -> Weights:
 
 
 def _cost(case: Case) -> float:
-    return CLASS * (REFUSING if case.answerable else SIBLING if case.sibling else 1.0)
+    return CLASS * case.weight * (REFUSING if case.answerable else 1.0)
 
 
 def _short(values: Matrix) -> list[float]:
@@ -209,14 +211,17 @@ def _short(values: Matrix) -> list[float]:
 
 
 def verdicts(found: Sequence[Case], weights: Weights) -> dict[str, tuple[float, float]]:
-    """For each set: the part of answerable questions refused, and of the others."""
+    """For each set, asked as `make eval` asks: what is refused of the answerable and the others."""
     out: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(case.set for case in found):
         parts: list[float] = []
         for answerable in (True, False):
-            of = [c for c in found if c.set == name and c.answerable == answerable]
-            refused = sum(weights.total(c.values) < 0 for c in of if not c.sibling)
-            parts.append(refused / max(1, sum(not c.sibling for c in of)))
+            of = [
+                weights.total(c.values) < 0
+                for c in found
+                if (c.set, c.answerable, c.weight) == (name, answerable, MEASURED)
+            ]
+            parts.append(sum(of) / max(1, len(of)))
         out[name] = (parts[0], parts[1])
     return out
 

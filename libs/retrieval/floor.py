@@ -40,6 +40,7 @@ JUDGED = 3  # top passages looked at
 SHORT = 3  # words; of a shorter Latin text the language can't be told
 INFLECTED = 0.7  # what a word counts that only begins like one of the passage
 LETTER = 2  # what a letter of a script without spaces weighs
+LETTERS = 4  # of them that count as one word
 LONGEST_WORD = 10  # letters; longer words weigh no more
 Model = Literal["packaged", "packaged_across", "other", "other_across", "words"]
 
@@ -140,13 +141,10 @@ def features(evidence: Evidence) -> dict[str, float]:
     top = [hit for _, hit in evidence.ranked[:JUDGED]]
     content = _content(evidence.query, evidence.hint)
     covered = max(_coverage(content, _payload(hit)) for hit in top)
-    length = math.log1p(content.length)
     values = {
         "covered": covered,
         "covered_squared": covered**2,
-        "uncovered": (1 - covered) * length,
-        "length": length,
-        "unspaced": content.unspaced,
+        "uncovered": (1 - covered) * math.log1p(content.length),
         "word_margin": _word_margin(evidence.sparse),
         "words_among": math.log1p(len(evidence.sparse)),
     }
@@ -226,13 +224,8 @@ class _Content(msgspec.Struct, frozen=True):
 
     @property
     def length(self) -> float:
-        """In words, two letters for one."""
-        return len(self.words) + self.letters / 2
-
-    @property
-    def unspaced(self) -> float:
-        """The part of it that is in a script without spaces."""
-        return LETTER * self.letters / self.total if self.total else 0.0
+        """In words; of a script without spaces as many letters as fitted best for one."""
+        return len(self.words) + self.letters / LETTERS
 
 
 def _beginning(stem: str) -> str:

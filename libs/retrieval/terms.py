@@ -83,10 +83,23 @@ def query_terms(text: str, hint: str = "") -> Terms:
 def content_stems(text: str, languages: tuple[str, ...]) -> list[frozenset[str]]:
     """For each word that carries content: the stems it may appear as, in order, no repeats."""
     seen: dict[frozenset[str], None] = {}
-    for word in words(text):
-        if word not in STOPWORDS and _bare(word) not in STOPWORDS:
+    found = list(words(text))
+    told = [word in STOPWORDS or _bare(word) in STOPWORDS for word in found]
+    for number, word in enumerate(found):
+        before = number > 0 and told[number - 1] and _overlap(found[number - 1], word)
+        after = number + 1 < len(found) and told[number + 1] and _overlap(word, found[number + 1])
+        if not (told[number] or before or after):
             seen.setdefault(frozenset(_stems_of(word, languages)))
     return list(seen)
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Whether they are pairs of an unspaced script with a letter in common: one half of the
+    second then belongs to the first, so where that carries nothing, neither does the second.
+    """
+    if not (is_unspaced(first) and is_unspaced(second)):
+        return False
+    return any(first.endswith(second[:size]) for size in range(1, len(second)))
 
 
 def stem_set(text: str, language: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ import numpy as np
 from bench.questions import own
 from libs.retrieval.embed.packaged import PackagedEmbedder
 
-TEXTS = 4  # of each language
+TEXTS = 2  # of each language
 
 
 async def test_unrelated_texts_are_as_far_apart_in_one_language_as_in_another() -> None:
@@ -19,4 +19,4 @@ async def test_unrelated_texts_are_as_far_apart_in_one_language_as_in_another() 
     await embedder.close()
 
     assert len(medians) == 13
-    assert max(medians.values()) - min(medians.values()) < 0.12, medians
+    assert max(medians.values()) - min(medians.values()) < 0.15, medians
