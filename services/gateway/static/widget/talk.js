@@ -143,7 +143,8 @@ export class Talk {
 
   /** Show what came before; what is looked at stays where it is. */
   async #earlier() {
-    const { panel, words } = this.app;
+    const { panel } = this.app;
+    if (!this.cursor) return; // another conversation meanwhile
     this.before.disabled = true;
     try {
       const { messages, cursor } = await this.#page(this.cursor);
@@ -153,7 +154,7 @@ export class Talk {
       panel.log.scrollTop = panel.log.scrollHeight - fromEnd;
       panel.log.focus();
     } catch (error) {
-      panel.tell(this.app.why(error) || words.failed, { bad: true, act: () => (panel.tell(), this.#earlier()) });
+      panel.tell(this.app.why(error), { bad: true, act: () => (panel.tell(), this.#earlier()) });
     } finally {
       this.before.disabled = false;
     }

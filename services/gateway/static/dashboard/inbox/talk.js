@@ -9,12 +9,12 @@ const TYPING_SHOWN = 5_000; // ms
 const TYPING_TOLD = 3_000; // ms
 
 /** @typedef {{key: string, text: string, note: boolean, state: "sending" | "failed", error?: any}} Pending */
-/** @typedef {{conversation?: any, messages: any[], earlier: string | null, pending: Pending[], error?: any, typing: boolean}} Talk
- *   `earlier` is the cursor of what came before `messages` */
+/** @typedef {{conversation?: any, messages: any[], earlier?: string | null, pending: Pending[], error?: any, typing: boolean}} Talk
+ *   `earlier` is the cursor of what came before `messages`; undefined until they are read */
 
 /** @param {string} id */
 export function useTalk(id) {
-  const [talk, set] = useState(/** @type {Talk} */ ({ messages: [], earlier: null, pending: [], typing: false }));
+  const [talk, set] = useState(/** @type {Talk} */ ({ messages: [], pending: [], typing: false }));
   const change = useCallback((/** @type {(talk: Talk) => Partial<Talk>} */ how) => set((now) => ({ ...now, ...how(now) })), []);
   const load = useCallback(async () => {
     try {
@@ -28,7 +28,7 @@ export function useTalk(id) {
   useLiveTalk(id, change, load);
   /** Read what came before. @param {() => void} found told just before it is shown */
   const more = async (found) => {
-    const before = await part(id, talk.earlier);
+    const before = await part(id, talk.earlier ?? null);
     found();
     change((now) => ({ messages: [...before.messages, ...now.messages], earlier: before.earlier }));
   };
@@ -44,8 +44,8 @@ async function part(id, cursor) {
 /** What is shown, and the end of it read anew; without a gap between the two. @param {Talk} now @param {{messages: any[], earlier: string | null}} end */
 function joined(now, end) {
   const known = new Set(now.messages.map((one) => one.id));
-  if (end.earlier && !end.messages.some((one) => known.has(one.id))) return end;
-  return { messages: end.messages.reduce(merged, now.messages), earlier: now.messages.length ? now.earlier : end.earlier };
+  if (now.earlier !== undefined && end.earlier && !end.messages.some((one) => known.has(one.id))) return end;
+  return { messages: end.messages.reduce(merged, now.messages), earlier: now.earlier === undefined ? end.earlier : now.earlier };
 }
 
 /** @param {any[]} messages @param {any} one */
