@@ -16,6 +16,7 @@ from libs.retrieval.collection import VectorSettings
 from libs.retrieval.embed import EmbedderSettings
 from libs.retrieval.embedders import Embedded, QueryEmbedders, Vectors
 from libs.retrieval.floor import Evidence, Floor, Verdict
+from libs.retrieval.followup import leans
 from libs.retrieval.fusion import fuse
 from libs.retrieval.merge import merge
 from libs.retrieval.passages import Passages
@@ -95,16 +96,16 @@ class Retriever:
     ) -> Passages:
         """The best passages for a question, and whether they answer it.
 
-        ``history`` are the visitor's earlier questions, oldest first: a follow-up ("and for
-        two?") is also tried completed by the last of them. ``language`` is a hint. Raises
+        ``history`` are the visitor's earlier questions, oldest first: one that leans on them
+        ("and for two?") is also tried completed by the last. ``language`` is a hint. Raises
         `VectorStoreAway`; an embedder that is away only degrades.
         """
         query = query.strip()[:LONGEST_QUERY]
         live = await self.store.live()
         if live is None or not query:
             return Passages(passages=[], answerable=False, confidence=0.0, query=query)
-        forms = _forms(query, history)
         await terms.load()
+        forms = _forms(query, history, language)
         embedded = await asyncio.gather(*(self._embedders.embed(live, form) for form in forms))
         asked = [
             (known.vector if known else None, query_terms(form, language))
@@ -174,7 +175,9 @@ def _one_generation(dense: list[Hit], sparse: list[Hit]) -> tuple[list[Hit], lis
     return keep(dense), keep(sparse)
 
 
-def _forms(query: str, history: Sequence[str]) -> list[str]:
-    """The question as asked and, after an earlier one, completed by it."""
+def _forms(query: str, history: Sequence[str], language: str) -> list[str]:
+    """The question as asked and, where it leans on an earlier one, completed by it."""
     earlier = [text.strip()[:LONGEST_EARLIER] for text in history if text.strip()]
-    return [query, f"{earlier[-1]} {query}"] if earlier else [query]
+    if not earlier or not leans(query, language):
+        return [query]
+    return [query, f"{earlier[-1]} {query}"]

@@ -44,6 +44,19 @@ async def test_a_question_beyond_the_knowledge_is_declined_in_its_language(chat:
     assert [g.question for g in groups.data] == ["Was ist die Hauptstadt von Peru?"]
 
 
+async def test_a_follow_up_is_completed_and_another_question_is_not(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, "How much is delivery?", "Delivery costs 4.90 euros, abroad 9.50 euros.")
+    first = await chat.ask(bot, "How much is delivery?")
+
+    talk = {"conversation_id": first.asked.conversation_id}
+    abroad = await chat.ask(bot, "And abroad?", **talk)
+    sledges = await chat.ask(bot, "Do you repair bicycles?", **talk)
+
+    assert (abroad.finish, abroad.text) == ("complete", first.text)
+    assert sledges.finish == "no_answer"
+
+
 async def test_a_message_sent_twice_is_asked_once(chat: Chat) -> None:
     bot = await chat.bot()
     await chat.knows(bot, QUESTION, ANSWER)
