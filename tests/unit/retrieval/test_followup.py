@@ -20,7 +20,9 @@ STANDING = (
     "Gibt es rote Schlitten zu kaufen?", "¿Venden trineos rojos?", "Vendez-vous des luges ?",
     "Vocês vendem trenós?", "Vendete slitte?", "Verkopen jullie sleeën?", "Czy sprzedajecie sanki?",
     "Kızak satıyor musunuz?", "Вы продаёте санки?", "هل تبيعون الزلاجات؟", "क्या आप स्लेज बेचते हैं?",
-    "你们卖雪橇吗？", "そりを売っていますか？", "?!",
+    "你们卖雪橇吗？", "そりを売っていますか？", "?!", "I lost my password, what now?",
+    "A loja abre aos domingos de manhã?", "Wo ist die Rechnung meiner letzten Bestellung?",
+    "Which address do I send returns to?",
 )  # fmt: skip
 
 
