@@ -26,7 +26,7 @@ rotate-secrets: .venv/run.stamp ## Give the stack a new key for the secrets it k
 	@exec $(PY) -m deploy.local rotate-secrets
 
 test: .venv/dev.stamp ## Run all tests on real servers, two files at a time (ARGS="-k name" narrows)
-	@exec $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp ## Lint, format, types, import rules, house rules
 	@deploy/local/check.sh

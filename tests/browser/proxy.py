@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 CHUNK = 64 << 10  # bytes
+ANSWER = b"id: ans_"  # of an answer's frames; live events have none
 FRAME = b"data: "
 _addresses = itertools.count(1)
 
@@ -58,7 +59,7 @@ class Network:
     ) -> None:
         try:
             while data := await reader.read(CHUNK):
-                if answers and FRAME in data and b"conversationId" in data:
+                if answers and ANSWER in data and FRAME in data:
                     if self.cuts:
                         self.cuts -= 1
                         self.broken += 1
