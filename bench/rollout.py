@@ -52,7 +52,7 @@ async def _rolled(report: Report, cluster: Cluster) -> None:
     async with (
         aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
         Receiver.open() as receiver,
-        Site(PAGES) as site,
+        Site.open(PAGES) as site,
     ):
         api = Api(session, cluster.base_url, cluster.api_key)
         bot = await api.chatbot()

@@ -346,7 +346,7 @@ class Bus:
         Nothing sent after it began is missed; without a ``flush``, a round trip, nothing that
         is caused by a later request of this process.
         """
-        feed = Live(self.client)
+        feed = Live()
         subscriptions = [await self.client.subscribe(s, cb=feed.put) for s in subjects]
         try:
             if flush:

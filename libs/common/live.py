@@ -2,7 +2,6 @@
 
 import asyncio
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.common import errors
@@ -13,8 +12,7 @@ LIVE_QUEUE = 1024  # messages a live subscription may be behind
 class Live:
     """What arrives on a live subscription. Too slow a reader loses it as a whole, not in part."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self) -> None:
         self._queue: asyncio.Queue[Msg] = asyncio.Queue(LIVE_QUEUE)
         self.overflowed = False
 

@@ -10,11 +10,10 @@ from libs.common.calls.shapes import Pagination
 from libs.common.db import Tx
 from libs.common.errors import BadRequest
 
-NOT_OURS = "This cursor is not valid; start from the first page."
-
 
 def _not_ours() -> BadRequest:
-    return BadRequest(NOT_OURS, details={"field": "cursor"})
+    text = "This cursor is not valid; start from the first page."
+    return BadRequest(text, details={"field": "cursor"})
 
 
 def encode(position: str) -> str:
@@ -51,7 +50,7 @@ def decode_number(cursor: str | None, *, before: int) -> int:
     if (position := decode(cursor)) is None:
         return before
     if not position.isascii() or not position.isdigit() or len(position) > 9:
-        raise BadRequest(NOT_OURS)
+        raise _not_ours()
     return int(position)
 
 

@@ -21,7 +21,7 @@ from libs.common.calls import (
     SetTags,
 )
 from libs.common.db import Database, Tx
-from libs.common.envelope import Context
+from libs.common.envelope import Actor, Context
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
 from services.chat import escalation, hours
@@ -61,6 +61,22 @@ class _Unit(msgspec.Struct, frozen=True):
             raise NoChatbot
         return found
 
+    async def say(self, actor: Actor, text: str, *, internal: bool = False) -> Message:
+        """A person's message, told to those who watch."""
+        message = NewMessage(
+            id=new_id("msg"),
+            conversation_id=self.conversation.id,
+            chatbot_id=self.conversation.chatbot_id,
+            sender="admin",
+            text=text,
+            internal=internal,
+            author=actor.name or None,
+            author_id=actor.id,
+        )
+        said = await messages.add(self.tx, self.account, message)
+        await self.watchers.message(self.tx, said)
+        return said
+
     async def changed(self) -> Conversation:
         """As it is now, told to those who watch."""
         row = await conversations.get(self.tx, self.account, self.conversation.id)
@@ -95,22 +111,9 @@ class People:
                 if not request.force:
                     raise NotEscalated
                 await self._take_over(unit)
-            message = await messages.add(
-                unit.tx,
-                unit.account,
-                NewMessage(
-                    id=new_id("msg"),
-                    conversation_id=request.id,
-                    chatbot_id=unit.conversation.chatbot_id,
-                    sender="admin",
-                    text=request.message,
-                    author=context.actor.name or None,
-                    author_id=context.actor.id,
-                ),
-            )
+            message = await unit.say(context.actor, request.message)
             await conversations.change(unit.tx, unit.account, request.id, human=True)
             writing = await answers.ask_all_to_stop(unit.tx, unit.account, request.id)
-            await unit.watchers.message(unit.tx, message)
             replied = facts.AdminReply(
                 conversation_id=request.id,
                 chatbot_id=unit.conversation.chatbot_id,
@@ -222,22 +225,7 @@ class People:
     async def note(self, context: Context, request: AddNote) -> Message:
         """For colleagues alone."""
         async with self._change(context, request.id) as unit:
-            message = await messages.add(
-                unit.tx,
-                unit.account,
-                NewMessage(
-                    id=new_id("msg"),
-                    conversation_id=request.id,
-                    chatbot_id=unit.conversation.chatbot_id,
-                    sender="admin",
-                    text=request.text,
-                    internal=True,
-                    author=context.actor.name or None,
-                    author_id=context.actor.id,
-                ),
-            )
-            await unit.watchers.message(unit.tx, message)
-        return message
+            return await unit.say(context.actor, request.text, internal=True)
 
     # -- both sides --------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from libs.common import pages
-from libs.common.calls import ById, Id, Listing, Page, Reply, Request, Timestamp
+from libs.common.calls import ById, Id, Listing, Page, Request
 from libs.common.db import Tx
 from libs.common.errors import Conflict, Forbidden, NotFound
 from libs.common.ids import new_id
@@ -20,16 +20,9 @@ from services.gateway.store import links as link_store
 from services.gateway.store import users as store
 
 
-class InvitedUser(Reply, frozen=True, kw_only=True):
+class InvitedUser(User, frozen=True, kw_only=True):
     """``invitation`` is the link to pass on, where no mail is set up."""
 
-    id: str
-    email: str
-    name: str
-    role: Role
-    status: Literal["invited", "active", "disabled"]
-    created_at: Timestamp
-    last_login_at: Timestamp | None
     invitation: str | None = None
 
 

@@ -11,6 +11,7 @@ from playwright.async_api import Page
 
 from tests.browser.visits import Visits
 from tests.e2e.client import Api
+from tests.serving import serving
 
 DESK = {"width": 1280, "height": 860}
 PASSWORD = "correct horse battery"
@@ -80,13 +81,10 @@ class Site:
     async def served(self) -> AsyncIterator["Site"]:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._page)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        try:
-            yield self
-        finally:
-            if self.slow:
-                self.slow.set()
-            await runner.cleanup()
+        async with serving(app) as url:
+            self.url = f"{url}/"
+            try:
+                yield self
+            finally:
+                if self.slow:
+                    self.slow.set()

@@ -9,6 +9,7 @@ from aiohttp import web
 from playwright.async_api import Locator, Page
 
 from tests.e2e.client import Api
+from tests.serving import serving
 
 LOGO = "https://logo.example/shop.svg"
 HOSTILE = """
@@ -61,14 +62,9 @@ class Shop:
         app = web.Application()
         app.router.add_get("/", self.page)
         app.router.add_get("/style.css", self.sheet)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        try:
+        async with serving(app) as url:
+            self.url = f"{url}/"
             yield self
-        finally:
-            await runner.cleanup()
 
 
 @dataclass

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.serving import serving
+
 _addresses = itertools.count(1)
 
 PATIENCE = 45.0  # seconds for a page, or the platform, on a busy machine
@@ -197,14 +199,9 @@ class Receiver:
         receiver = cls()
         app = web.Application()
         app.router.add_post("/hook", receiver._take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-        try:
+        async with serving(app) as url:
+            receiver.url = f"{url}/hook"
             yield receiver
-        finally:
-            await runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -20,6 +20,7 @@ from deploy.local.stack import answers_ok
 from tests.conftest import ROOT, RunningStack, data_folder
 from tests.e2e.client import Api, Receiver
 from tests.e2e.proxies import PROXIES, running
+from tests.serving import serving
 
 FAQ = """<!doctype html><html lang="en"><head><title>Help: your account</title></head><body>
 <nav><a href="/">Home</a> <a href="/faq">FAQ</a></nav>
@@ -127,11 +128,8 @@ async def site() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/faq", faq)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,14 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Self
 
 import aiohttp
 from aiohttp import web
 
 from tests.e2e.client import Answer, Api, Receiver
+from tests.serving import serving
 
 FACT = "The office is at 12 Harbour Street, by the old lighthouse, and is open on weekdays."
 QUESTION = "Where is the office?"
@@ -217,21 +218,16 @@ class Site:
     def __init__(self, pages: int) -> None:
         self.pages = pages
         self.url = ""
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, pages: int) -> AsyncGenerator["Site"]:
+        site = cls(pages)
         app = web.Application()
-        app.router.add_get("/", self._page)
-        app.router.add_get("/{number}", self._page)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+        app.router.add_get("/", site._page)
+        app.router.add_get("/{number}", site._page)
+        async with serving(app) as site.url:
+            yield site
 
     async def _page(self, request: web.Request) -> web.Response:
         number = request.match_info.get("number", "0")

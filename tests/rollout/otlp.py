@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.serving import serving
+
 
 @dataclass(frozen=True)
 class Span:
@@ -30,14 +32,9 @@ class Otlp:
         receiver = cls(trace)
         app = web.Application(client_max_size=16 << 20)
         app.router.add_post("/v1/traces", receiver._take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with serving(app) as url:
+            receiver.url = url
             yield receiver
-        finally:
-            await runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
         sent = ExportTraceServiceRequest.FromString(await request.read())

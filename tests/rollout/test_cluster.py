@@ -134,7 +134,7 @@ def lines_of(cluster: Cluster, service: str, event: str, **facts: str) -> list[d
 async def test_a_rollout_of_everything_fails_no_request_and_loses_nothing(
     cluster: Cluster, session: aiohttp.ClientSession, receiver: Receiver, bot: str
 ) -> None:
-    async with Site(PAGES) as site:
+    async with Site.open(PAGES) as site:
         load = Load(session, cluster.base_url, cluster.api_key, bot, site.url)
         load.start(3, crawls=1)
         await asyncio.sleep(1)

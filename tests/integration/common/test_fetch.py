@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from libs.common.fetch import Fetcher, FetchError
+from tests.serving import serving
 
 LOOPBACK = ["127.0.0.1/32"]
 
@@ -53,11 +54,8 @@ async def site() -> AsyncIterator[str]:
             web.get("/status/{code}", status),
         ]
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield url
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from libs.retrieval.vectors import PointRef, VectorStore
 from services.ingest.service import Settings, build
+from tests.serving import serving
 from tests.shapes import a_chatbot
 
 PATIENCE = 30.0  # seconds for anything to come about
@@ -191,10 +192,5 @@ async def site() -> AsyncIterator[Site]:
     found = Site("")
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", found.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = web.TCPSite(runner, "127.0.0.1", 0)
-    await listener.start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    async with serving(app) as found.url:
+        yield found

@@ -16,6 +16,7 @@ from libs.retrieval.embed.packaged import PackagedEmbedder
 from services.ingest.service import Settings
 from tests.integration.ingest.conftest import Ingest, running
 from tests.integration.ingest.samples import pdf
+from tests.serving import serving
 
 QUEUED = 40  # pages that one account has waiting
 
@@ -141,9 +142,6 @@ async def embeddings() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/v1/embeddings", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield url
     await embedder.close()

@@ -26,6 +26,7 @@ from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from services.webhooks.service import Settings, build
 from tests.conftest import Servers, TestDatabase
+from tests.serving import serving
 from tests.shapes import a_chatbot
 
 PATIENCE = 30.0  # seconds for anything to come about
@@ -73,12 +74,8 @@ async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/{name}", receiver.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield receiver
-    await runner.cleanup()
+    async with serving(app) as receiver.url:
+        yield receiver
 
 
 class Webhooks:
