@@ -67,8 +67,8 @@ async def _change(page: Page) -> None:
 
 def _clicks(*names: str) -> Step:
     async def click(page: Page) -> None:
-        for name in names:
-            within = page.locator("main, dialog")  # toasts have buttons, too
+        for name, where in zip(names, ("main", "dialog"), strict=False):  # toasts have buttons, too
+            within = page.locator(where)
             await within.get_by_role("button", name=name, exact=True).last.click()
 
     return click

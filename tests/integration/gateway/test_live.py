@@ -44,6 +44,7 @@ class Conversations:
             self.kept.append(event)
         subject = f"live.{self.world.account}.conv_1"
         await self.world.behind.bus.publish(subject, msgspec.json.encode(event))
+        await self.world.behind.bus.client.flush(5)  # else who watches next hears it again
 
 
 @pytest.fixture
