@@ -25,9 +25,10 @@ from bench.questions import Question, QuestionSet, own, read
 from libs.common.errors import AppError
 from libs.retrieval.embedders import QueryEmbedders
 from libs.retrieval.passages import Passages
+from libs.retrieval.reader import Hit
 from libs.retrieval.search import RetrievalSettings, Retriever
 from libs.retrieval.terms import query_terms
-from libs.retrieval.vectors import Hit, VectorStore
+from libs.retrieval.vectors import VectorStore
 from services.chat.answerers.extractive import paragraphs
 from services.chat.answerers.picking import choose
 from services.chat.answerers.port import Question as Asked

@@ -28,8 +28,8 @@ from libs.retrieval.embed import packaged
 from libs.retrieval.embed.centre import Centre
 from libs.retrieval.floor import Background, Evidence, Weights
 from libs.retrieval.fusion import fuse
+from libs.retrieval.reader import CANDIDATES
 from libs.retrieval.terms import Terms, passage_terms, query_terms
-from libs.retrieval.vectors import CANDIDATES
 from services.ingest.chunk import chunks
 from services.ingest.extract.plain import extract_text
 

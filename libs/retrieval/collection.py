@@ -13,7 +13,6 @@ import msgspec
 from pydantic import Field, SecretStr
 from pydantic.aliases import AliasChoices
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from qdrant_client import models
 
 DENSE = "dense"
 SPARSE = "terms"
@@ -58,38 +57,3 @@ def parse(alias: str, name: str) -> Collection | None:
         return None
     model = "".join({v: k for k, v in _SAFE.items()}.get(c, c) for c in slug)
     return Collection(name, model, int(dimensions))
-
-
-def vectors_config(settings: VectorSettings, dimensions: int) -> dict[str, models.VectorParams]:
-    return {
-        DENSE: models.VectorParams(
-            size=dimensions,
-            distance=models.Distance.COSINE,
-            on_disk=settings.vector_on_disk,
-            quantization_config=_quantization(settings),
-        )
-    }
-
-
-def sparse_config() -> dict[str, models.SparseVectorParams]:
-    return {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)}
-
-
-HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=128)
-
-PAYLOAD_INDEXES: dict[str, models.PayloadSchemaType | models.KeywordIndexParams] = {
-    "chatbot": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    "account": models.PayloadSchemaType.KEYWORD,
-    "item": models.PayloadSchemaType.KEYWORD,
-    "state": models.PayloadSchemaType.KEYWORD,
-}
-
-
-def _quantization(settings: VectorSettings) -> models.QuantizationConfig | None:
-    if settings.vector_quantization == "scalar":
-        return models.ScalarQuantization(
-            scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
-        )
-    if settings.vector_quantization == "binary":
-        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
-    return None

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from libs.retrieval.background import texts
 from libs.retrieval.embed import Embedder, Vector
 from libs.retrieval.embed.packaged import PackagedEmbedder
+from libs.retrieval.reader import Hit
 from libs.retrieval.terms import (
     content_stems,
     is_unspaced,
@@ -34,7 +35,6 @@ from libs.retrieval.terms import (
     ranked_languages,
     stem_set,
 )
-from libs.retrieval.vectors import Hit
 
 JUDGED = 3  # top passages looked at
 SHORT = 3  # words; of a shorter Latin text the language can't be told

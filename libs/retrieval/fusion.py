@@ -11,7 +11,7 @@ question that has hardly any.
 from collections.abc import Collection, Sequence
 
 from libs.retrieval.floor import Nearness
-from libs.retrieval.vectors import Hit
+from libs.retrieval.reader import Hit
 
 WORDS = 0.15  # deviations of the background that a point of BM25 counts
 

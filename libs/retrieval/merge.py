@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from libs.retrieval.passages import Passage, stored
-from libs.retrieval.vectors import Hit
+from libs.retrieval.reader import Hit
 
 LONGEST = 6000  # characters of a merged passage
 CONSIDERED = 4  # times the limit: hits that may join the best ones

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from libs.retrieval.vectors import Hit
+from libs.retrieval.reader import Hit
 
 TIMEOUT = 2.0  # seconds
 

@@ -20,8 +20,8 @@ from libs.retrieval.followup import leans
 from libs.retrieval.fusion import fuse
 from libs.retrieval.merge import merge
 from libs.retrieval.passages import Passages
+from libs.retrieval.reader import Found, Hit, VectorReader
 from libs.retrieval.terms import query_terms
-from libs.retrieval.vectors import Found, Hit, VectorStore, newest
 
 LONGEST_QUERY = 2000  # characters
 LONGEST_EARLIER = 500  # characters of an earlier question
@@ -40,7 +40,7 @@ class Retriever:
 
     def __init__(
         self,
-        store: VectorStore,
+        store: VectorReader,
         embedders: QueryEmbedders,
         reranker: rerank.Reranker | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class Retriever:
     ) -> AsyncIterator["Retriever"]:
         """With a client and embedders of its own."""
         async with (
-            VectorStore.open(settings) as store,
+            VectorReader.open(settings) as store,
             QueryEmbedders.open(settings) as embedders,
         ):
             yield cls(store, embedders, reranker)
@@ -167,7 +167,11 @@ def _preferred(tries: Sequence[_Try]) -> _Try:
 
 def _one_generation(dense: list[Hit], sparse: list[Hit]) -> tuple[list[Hit], list[Hit]]:
     """Of an item that was replaced between two reads, the new version alone."""
-    live = newest([*dense, *sparse])
+    live: dict[str, int] = {}
+    for hit in [*dense, *sparse]:
+        payload = hit.payload or {}
+        item, generation = payload["item"], payload["generation"]
+        live[item] = max(live.get(item, generation), generation)
 
     def keep(hits: list[Hit]) -> list[Hit]:
         return [h for h in hits if h.payload and live[h.payload["item"]] == h.payload["generation"]]

@@ -1,18 +1,16 @@
-"""The vector store: Qdrant through its stock client.
+"""Writing to the vector store: Qdrant through its stock client (`reader` is for searching).
 
 How a new version of an item replaces the old one, in one step for readers: all points of the
 new generation are written with ``state: building``, which no search sees. Then one ordered batch
 turns them live and removes the other generations. A search that falls between those two
-operations sees both and keeps the newest generation of each item (`newest`), so a reader never
+operations sees both and keeps the newest generation of each item, so a reader never
 sees both and never none. Point ids are derived from item, generation and ordinal, so every
 step may be repeated after a crash.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import httpx
@@ -20,33 +18,17 @@ import msgspec
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from libs.common.errors import Unavailable
-from libs.common.telemetry import VECTORS_SECONDS, log, timed
-from libs.retrieval import collection as schema
+from libs.common.telemetry import log
+from libs.retrieval import collection as collections
+from libs.retrieval import reader, schema
 from libs.retrieval.collection import DENSE, SPARSE, Collection, VectorSettings
 from libs.retrieval.embed import Vector
 from libs.retrieval.passages import StoredPassage, point_id
-from libs.retrieval.queries import Hit, Queries, Refused
-from libs.retrieval.scope import match, scope
+from libs.retrieval.reader import VectorReader
+from libs.retrieval.scope import Condition, match, scope
 from libs.retrieval.terms import Terms
 
 WRITE_BATCH = 128  # points a request
-ALIAS_TTL = 5.0  # seconds that the live collection is remembered
-CANDIDATES = 50  # hits from each side
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What one question found, best first; ``unembedded`` are hits whose vector is to come."""
-
-    dense: list[Hit]
-    sparse: list[Hit]
-    unembedded: frozenset[str] = frozenset()
-
-
-class VectorStoreAway(Unavailable):
-    """The vector store is away; try again shortly."""
-
-    code = "vectors_unavailable"
 
 
 class NewPoint(msgspec.Struct, frozen=True):
@@ -72,21 +54,18 @@ class PointRef(msgspec.Struct, frozen=True):
     state: str
 
 
-class VectorStore:
+class VectorStore(VectorReader):
     """Reads and writes of one alias' collections. Raises `VectorStoreAway`."""
 
     def __init__(
-        self, client: AsyncQdrantClient, queries: Queries, settings: VectorSettings
+        self, http: aiohttp.ClientSession, settings: VectorSettings, client: AsyncQdrantClient
     ) -> None:
+        super().__init__(http, settings)
         self._client = client
-        self._queries = queries
-        self._settings = settings
-        self._live: tuple[float, Collection] | None = None
-        self._looking = asyncio.Lock()  # one asks which collection is read, the others wait
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: VectorSettings) -> AsyncIterator["VectorStore"]:
+    async def open(cls, settings: VectorSettings) -> AsyncIterator[Self]:
         key = settings.qdrant_api_key
         client = AsyncQdrantClient(
             url=settings.qdrant_url,
@@ -95,8 +74,8 @@ class VectorStore:
             check_compatibility=False,
         )
         try:
-            async with Queries.open(settings) as queries:
-                yield cls(client, queries, settings)
+            async with reader.session(settings) as http:
+                yield cls(http, settings, client)
         finally:
             await client.close()
 
@@ -104,7 +83,7 @@ class VectorStore:
 
     async def ensure(self, model: str, dimensions: int) -> Collection:
         """The collection of a model, made if it is not there; live if no other is."""
-        wanted = schema.named(self._settings.collection, model, dimensions)
+        wanted = collections.named(self._settings.collection, model, dimensions)
         with _away():
             if not await self._client.collection_exists(wanted.name):
                 await self._create(wanted)
@@ -129,29 +108,6 @@ class VectorStore:
         for field, kind in schema.PAYLOAD_INDEXES.items():
             await self._client.create_payload_index(wanted.name, field, field_schema=kind)
 
-    async def live(self, *, fresh: bool = False) -> Collection | None:
-        """The collection that searches read; None before there is one."""
-        if not fresh and (known := self._known()):
-            return known
-        async with self._looking:
-            return (not fresh and self._known()) or await self._look()
-
-    def _known(self) -> Collection | None:
-        if self._live and time.monotonic() - self._live[0] < ALIAS_TTL:
-            return self._live[1]
-        return None
-
-    async def _look(self) -> Collection | None:
-        with _away():
-            aliases = (await self._client.get_aliases()).aliases
-        for alias in aliases:
-            if alias.alias_name == self._settings.collection:
-                found = schema.parse(self._settings.collection, alias.collection_name)
-                if found:
-                    self._live = (time.monotonic(), found)
-                    return found
-        return None
-
     async def switch(self, to: Collection) -> None:
         """Let searches read ``to`` from now on, in one step."""
         alias = self._settings.collection
@@ -167,23 +123,18 @@ class VectorStore:
         )
         with _away():
             await self._client.update_collection_aliases(actions)
-        self._live = (time.monotonic(), to)
+        self._remember(to)
 
     async def collections(self) -> list[Collection]:
         """All collections of this alias, whatever their model."""
         with _away():
             names = [c.name for c in (await self._client.get_collections()).collections]
-        found = (schema.parse(self._settings.collection, name) for name in names)
+        found = (collections.parse(self._settings.collection, name) for name in names)
         return [c for c in found if c]
 
     async def drop(self, collection: Collection) -> None:
         with _away():
             await self._client.delete_collection(collection.name)
-
-    async def ready(self) -> None:
-        """Raise unless the store answers."""
-        with _away():
-            await self._client.get_aliases()
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -224,8 +175,8 @@ class VectorStore:
     ) -> None:
         """Make a generation the one that is found and remove the others (see the module)."""
         of_item = [*scope(account, chatbot), match("item", item)]
-        new = models.Filter(must=[*of_item, match("generation", generation)])
-        old = models.Filter(must=of_item, must_not=[match("generation", generation)])
+        new = _of([*of_item, match("generation", generation)])
+        old = _of(of_item, must_not=[match("generation", generation)])
         operations: list[Any] = [
             models.SetPayloadOperation(
                 set_payload=models.SetPayload(payload={"state": "live"}, filter=new)
@@ -246,13 +197,11 @@ class VectorStore:
         """Remove items, or all of a chatbot (``items`` None), or all of an account."""
         conditions = scope(account, chatbot)
         if items is not None:
-            conditions.append(
-                models.FieldCondition(key="item", match=models.MatchAny(any=list(items)))
-            )
+            conditions.append({"key": "item", "match": {"any": list(items)}})
         with _away():
             await self._client.delete(
                 from_.name,
-                models.FilterSelector(filter=models.Filter(must=conditions)),
+                models.FilterSelector(filter=_of(conditions)),
                 wait=True,
             )
 
@@ -262,43 +211,11 @@ class VectorStore:
 
     # -- reading -----------------------------------------------------------------------------
 
-    async def search(
-        self,
-        in_: Collection,
-        account: str,
-        chatbot: str,
-        queries: Sequence[tuple[Vector | None, Terms]],
-        *,
-        limit: int = CANDIDATES,
-    ) -> list["Found"]:
-        """For each question (dense, words): the nearest live points of one chatbot, one trip."""
-        only = _filter(models.Filter(must=[*scope(account, chatbot), match("state", "live")]))
-        waiting = {**only, "must_not": [{"has_vector": DENSE}]}
-        searches: list[dict[str, Any]] = []
-        for dense, terms in queries:
-            words = {"indices": terms.ids, "values": terms.values}
-            searches.append(_search(words, SPARSE, only, limit))
-            if dense is not None:
-                searches.append(_search(dense.tolist(), DENSE, only, limit))
-                searches.append(_search(words, SPARSE, waiting, limit, with_payload=False))
-        with _away():
-            lists = iter(await self._queries.batch(in_.name, searches))
-        found: list[Found] = []
-        for dense, _ in queries:
-            sparse_hits = next(lists)
-            if dense is None:
-                found.append(Found([], sparse_hits))
-            else:
-                found.append(
-                    Found(next(lists), sparse_hits, frozenset(str(h.id) for h in next(lists)))
-                )
-        return found
-
     async def scan(
         self, in_: Collection, *, account: str | None = None, chatbot: str | None = None
     ) -> AsyncIterator[list[PointRef]]:
         """All points, page by page, as the reconciler compares them; no vectors, no texts."""
-        only = models.Filter(must=scope(account, chatbot)) if account else None
+        only = _of(scope(account, chatbot)) if account else None
         offset: Any = None
         while True:
             with _away():
@@ -328,20 +245,10 @@ class VectorStore:
         with _away():
             found = await self._client.count(
                 in_.name,
-                count_filter=models.Filter(must=scope(account, chatbot)),
+                count_filter=_of(scope(account, chatbot)),
                 exact=True,
             )
         return found.count
-
-
-def newest(hits: Iterable[Hit]) -> dict[str, int]:
-    """The newest generation of each item among hits."""
-    found: dict[str, int] = {}
-    for hit in hits:
-        payload = hit.payload or {}
-        item, generation = payload["item"], payload["generation"]
-        found[item] = max(found.get(item, generation), generation)
-    return found
 
 
 def _struct(point: NewPoint) -> models.PointStruct:
@@ -355,43 +262,16 @@ def _struct(point: NewPoint) -> models.PointStruct:
     )
 
 
-def _filter(only: models.Filter) -> dict[str, Any]:
-    return only.model_dump(mode="json", exclude_none=True)
+def _of(must: list[Condition], must_not: list[Condition] | None = None) -> models.Filter:
+    return models.Filter.model_validate({"must": must, "must_not": must_not})
 
 
-def _search(
-    query: Any, using: str, only: dict[str, Any], limit: int, *, with_payload: bool = True
-) -> dict[str, Any]:
-    return {
-        "query": query,
-        "using": using,
-        "filter": only,
-        "limit": limit,
-        "with_payload": with_payload,
-    }
+class _away(reader.away):  # noqa: N801
+    """The same for what the stock client raises."""
 
-
-_AWAY = (ApiException, httpx.HTTPError, aiohttp.ClientError, Refused, OSError, TimeoutError)
-
-
-class _away:  # noqa: N801  (reads as what it does)
-    """Measures, and turns the client's errors into ours; plain, since it wraps every request.
-
-    A refusal (a collection that is gone, a quota) is no bug of the request: the caller waits and
-    tries again, as it does while the store is away.
-    """
-
-    def __init__(self) -> None:
-        self._timed = timed(VECTORS_SECONDS)
-
-    def __enter__(self) -> None:
-        self._timed.__enter__()
+    errors = (*reader.away.errors, ApiException, httpx.HTTPError)
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        self._timed.__exit__(kind, exc, trace)
         if isinstance(exc, UnexpectedResponse) and (exc.status_code or 500) < 500:
             log.warning("vectors_refused", status=exc.status_code, reason=exc.content[:300])
-        if isinstance(exc, Refused):
-            log.warning("vectors_refused", status=exc.status, reason=str(exc))
-        if isinstance(exc, _AWAY):
-            raise VectorStoreAway from exc
+        super().__exit__(kind, exc, trace)

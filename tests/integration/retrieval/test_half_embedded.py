@@ -9,8 +9,9 @@ from libs.retrieval.collection import VectorSettings
 from libs.retrieval.floor import Nearness
 from libs.retrieval.fusion import fuse
 from libs.retrieval.passages import StoredPassage
+from libs.retrieval.reader import CANDIDATES
 from libs.retrieval.terms import passage_terms, query_terms
-from libs.retrieval.vectors import CANDIDATES, NewPoint, VectorStore
+from libs.retrieval.vectors import NewPoint, VectorStore
 from tests.conftest import Servers
 
 DIMENSIONS = 8
