@@ -234,7 +234,7 @@ async def _failed(bus: Bus, consumer: Consumer, message: Msg, reason: str) -> No
         return
     sequence = message.metadata.sequence.stream
     await bus.publish_durable(
-        f"dead.{consumer.durable}",
+        f"dead.{consumer.durable}.{message.subject}",
         message.data,
         message_id=f"{consumer.stream}.{consumer.durable}.{sequence}",
         headers={**(message.headers or {}), "Chattery-Reason": reason},

@@ -67,7 +67,8 @@ NATS_PERMISSIONS: Final[dict[str, Permissions]] = {
             "live.>",
             "events.>",
             *_stream("EVENTS"),
-            "$JS.API.STREAM.PURGE.EVENTS",  # what is deleted is not kept there either
+            "$JS.API.STREAM.PURGE.EVENTS",  # what is deleted is not kept there either ...
+            "$JS.API.STREAM.PURGE.DEAD",  # ... nor there
             *_stream("ANSWERS"),
             "$JS.API.DIRECT.GET.ANSWERS",
             "$JS.API.DIRECT.GET.ANSWERS.>",

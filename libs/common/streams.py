@@ -55,7 +55,8 @@ STREAMS: dict[str, StreamConfig] = {
         duplicate_window=60,
         no_ack=True,
     ),
-    # What could not be handled after all tries, for a person to look at.
+    # What could not be handled after all tries, for a person to look at:
+    # ``dead.<consumer>.<subject it had>``.
     DEAD: StreamConfig(
         name=DEAD,
         subjects=["dead.>"],
@@ -111,12 +112,18 @@ async def _ensure(js: JetStreamContext, name: str, replicas: int) -> None:
             await asyncio.sleep(0.2)
 
 
-async def forget(js: JetStreamContext, name: str, subject: str) -> None:
-    """Remove what a stream holds under a subject, for good. Raises `Unavailable`."""
-    try:
-        await js.purge_stream(name, subject=subject)
-    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as exc:
-        raise Unavailable("The event stream is away; try again shortly.") from exc
+async def forget(js: JetStreamContext, subject: str) -> None:
+    """Remove the events under a subject for good, those that nobody could handle as well.
+
+    Raises `Unavailable`.
+    """
+    for name, theirs in ((EVENTS, subject), (DEAD, f"dead.*.{subject}")):
+        try:
+            await js.purge_stream(name, subject=theirs)
+        except nats.js.errors.NotFoundError:
+            continue  # a stream that nobody needed yet
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as exc:
+            raise Unavailable("The event stream is away; try again shortly.") from exc
 
 
 async def keep(bus: Bus, *names: str) -> None:

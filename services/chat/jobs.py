@@ -91,9 +91,7 @@ class Jobs:
             erased = await self._bus.request(call, asked, context, timeout=15)
             if not erased.done:
                 return await self._again(job, 0.2 + 0.4 * done)
-        await streams.forget(
-            self._bus.js, streams.EVENTS, f"events.{job.account_id}.{job.target}.>"
-        )
+        await streams.forget(self._bus.js, f"events.{job.account_id}.{job.target}.>")
         gone = events.ChatbotDeleted(chatbot_id=job.target, job_id=job.id)
         async with self._db.transaction(job.account_id) as tx:
             await chatbots.remove(tx, job.account_id, job.target)
@@ -112,7 +110,7 @@ class Jobs:
             await conversations.remove_all(tx, account)
         if not await self._taken_in(account, subject=f"events.{account}.%"):
             return Erased(done=False)
-        await streams.forget(self._bus.js, streams.EVENTS, f"events.{account}.>")
+        await streams.forget(self._bus.js, f"events.{account}.>")
         return Erased(done=True)
 
     async def _delete_visitor(self, job: DueJob) -> None:

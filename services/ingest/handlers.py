@@ -20,6 +20,7 @@ DELETIONS = Consumer(
     subjects=("events.*.*.chatbot_deleted", "events.*.*.account_deleted"),
     concurrency=4,
 )
+LONGEST_ERASURE = 900.0  # seconds of one try; the next goes on where it ended
 SEARCHES = 16  # at once in one process
 
 
@@ -89,5 +90,6 @@ class Handlers:
             wanted = calls.Erase(chatbot_id=None, job_id=event.data.job_id)
         else:
             return
-        while not (await self._erasure.erase(event.account_id, wanted)).done:
-            await asyncio.sleep(1.0)
+        async with asyncio.timeout(LONGEST_ERASURE):
+            while not (await self._erasure.erase(event.account_id, wanted)).done:
+                await asyncio.sleep(1.0)

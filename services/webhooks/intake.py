@@ -28,7 +28,6 @@ from services.webhooks.store import inbox
 LEASE = 6.0  # seconds
 LOOK = 1.0  # seconds between two looks at the stream when nothing was heard
 DUE = "webhooks.due"  # tells the other processes that there is something to claim
-DEAD = "dead.webhooks"
 
 
 class Intake:
@@ -158,7 +157,9 @@ class Intake:
         sequence = (message.headers or {}).get("Nats-Sequence", "")
         await streams.ensure(self._bus.js, streams.DEAD)
         await self._bus.publish_durable(
-            DEAD, message.data, message_id=f"{EVENTS}.webhooks.{sequence}"
+            f"dead.webhooks.{_subject(message)}",
+            message.data,
+            message_id=f"{EVENTS}.webhooks.{sequence}",
         )
 
     def stop(self) -> None:

@@ -82,7 +82,7 @@ async def test_poison_ends_among_the_dead_with_its_reason(
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                found = await server.js.get_last_msg(streams.DEAD, f"dead.{stream}-reader")
+                found = await server.js.get_last_msg(streams.DEAD, f"dead.{stream}-reader.>")
                 break
             except nats.js.errors.NotFoundError:
                 await asyncio.sleep(0.05)
