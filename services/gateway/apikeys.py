@@ -30,18 +30,9 @@ class Key(Reply, frozen=True, kw_only=True):
     user_id: str
 
 
-class CreatedKey(Reply, frozen=True, kw_only=True):
+class CreatedKey(Key, frozen=True, kw_only=True):
     """``key`` is shown this once."""
 
-    id: str
-    name: str
-    prefix: str
-    scopes: list[str]
-    test: bool
-    expires_at: Timestamp | None
-    last_used_at: Timestamp | None
-    created_at: Timestamp
-    user_id: str
     key: str
 
 

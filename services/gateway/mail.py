@@ -3,12 +3,12 @@
 import asyncio
 import random
 from collections.abc import Coroutine
-from email.message import EmailMessage
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiosmtplib
 
+from libs.common import smtp
 from libs.common.errors import AppError
 from libs.common.telemetry import log
 
@@ -52,24 +52,13 @@ class Mail:
             log.error("mail_crashed", exc_info=exc)
 
     async def _deliver(self, to: str, subject: str, text: str) -> None:
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = to
-        message["Subject"] = subject
-        message.set_content(text)
         url = self._url
         if url is None:
             return
         for attempt in range(TRIES):
             try:
-                await aiosmtplib.send(
-                    message,
-                    hostname=url.hostname or "localhost",
-                    port=url.port or (465 if url.scheme == "smtps" else 587),
-                    username=unquote(url.username) if url.username else None,
-                    password=unquote(url.password) if url.password else None,
-                    use_tls=url.scheme == "smtps",
-                    timeout=TIMEOUT,
+                await smtp.send(
+                    url, sender=self._sender, to=to, subject=subject, text=text, timeout=TIMEOUT
                 )
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as exc:
                 log.warning("mail_failed", attempt=attempt + 1, reason=type(exc).__name__)

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from email.message import EmailMessage
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiosmtplib
 
+from libs.common import smtp
 from libs.common.bus import Bus
 from libs.common.calls import ACCOUNT_OWNERS, Owners
 from libs.common.db import Database
@@ -88,19 +88,9 @@ class Mail:
         url = self._url
         if url is None:
             return
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = to
-        message["Subject"] = "A webhook endpoint was disabled"
-        message.set_content(text)
-        await aiosmtplib.send(
-            message,
-            hostname=url.hostname or "localhost",
-            port=url.port or (465 if url.scheme == "smtps" else 587),
-            username=unquote(url.username) if url.username else None,
-            password=unquote(url.password) if url.password else None,
-            use_tls=url.scheme == "smtps",
-            timeout=TIMEOUT,
+        subject = "A webhook endpoint was disabled"
+        await smtp.send(
+            url, sender=self._sender, to=to, subject=subject, text=text, timeout=TIMEOUT
         )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from libs.common import calls, events
-from libs.common.app import Service, end
+from libs.common.app import Service
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.db import Database
@@ -24,6 +24,7 @@ from libs.common.testing.model import Model
 from services.chat import service as chat_service
 from services.ingest import service as ingest_service
 from tests.conftest import Servers, TestDatabase
+from tests.serving import tasks_of
 
 PATIENCE = 30.0  # seconds for anything to come about
 
@@ -154,19 +155,6 @@ class Chat:
             assert time.monotonic() < end, job
             await asyncio.sleep(0.1)
         return job
-
-
-@asynccontextmanager
-async def tasks_of(service: Any) -> AsyncIterator[None]:
-    """A built service's background tasks, until the block ends; one that broke fails the test."""
-    tasks = [asyncio.create_task(task, name=name) for name, task in service.tasks.items()]
-    try:
-        yield
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        await end(tasks, within=20)
 
 
 async def _erase_nothing(_: Context, __: calls.Erase) -> calls.Erased:

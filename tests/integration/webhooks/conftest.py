@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,6 @@ from aiohttp import web
 from aiosmtpd.smtp import SMTP
 
 from libs.common import calls, events
-from libs.common.app import end
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.db import Database
@@ -26,7 +25,7 @@ from libs.common.errors import NotFound
 from libs.common.ids import new_id
 from services.webhooks.service import Settings, build
 from tests.conftest import Servers, TestDatabase
-from tests.serving import serving
+from tests.serving import serving, tasks_of
 from tests.shapes import a_chatbot
 
 PATIENCE = 30.0  # seconds for anything to come about
@@ -123,19 +122,6 @@ class Webhooks:
             assert time.monotonic() < end, await self.deliveries(endpoint)
             await asyncio.sleep(0.03)
         return found
-
-
-@asynccontextmanager
-async def tasks_of(service: Any) -> AsyncIterator[None]:
-    """A built service's background tasks, until the block ends; one that broke fails the test."""
-    tasks = [asyncio.create_task(task, name=name) for name, task in service.tasks.items()]
-    try:
-        yield
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        await end(tasks, within=20)
 
 
 Start = Callable[..., Any]
