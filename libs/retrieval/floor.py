@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from libs.retrieval.background import texts
 from libs.retrieval.embed import Embedder, Vector
 from libs.retrieval.embed.packaged import PackagedEmbedder
+from libs.retrieval.passages import plain
 from libs.retrieval.reader import Hit
 from libs.retrieval.terms import (
     content_stems,
@@ -259,7 +260,7 @@ def _beginnings(text: str, language: str) -> frozenset[str]:
 
 def _text_of(payload: dict[str, Any]) -> str:
     path = " ".join([payload["title"], *payload.get("headings", [])])
-    return f"{path}\n{payload.get('question') or ''}\n{payload['text']}"
+    return f"{path}\n{payload.get('question') or ''}\n{plain(payload['text'])}"
 
 
 def _payload(hit: Hit) -> dict[str, Any]:

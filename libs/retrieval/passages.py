@@ -4,9 +4,12 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
+import regex
 
 Kind = Literal["text", "table", "qa"]
 State = Literal["building", "live"]
+
+_LINK = regex.compile(r"\[([^\[\]\n]+)\]\((?:https?://|mailto:|tel:)[^\s()]+\)")
 
 
 class StoredPassage(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,12 @@ def point_id(item: str, generation: int, ordinal: int) -> str:
 def indexed_text(title: str, headings: list[str], question: str | None, text: str) -> str:
     """What is embedded and indexed: where the passage stands, then the passage."""
     path = " > ".join(dict.fromkeys(part for part in [title, *headings] if part))
-    return "\n".join(part for part in (path, question, text) if part)
+    return "\n".join(part for part in (path, question, plain(text)) if part)
+
+
+def plain(text: str) -> str:
+    """A passage without the addresses of its links, ``[the form](https://…)``: what it says."""
+    return _LINK.sub(r"\1", text)
 
 
 def stored(payload: dict[str, Any]) -> StoredPassage:

@@ -6,6 +6,7 @@ from hashlib import sha256
 import msgspec
 
 from libs.retrieval.embed import Embedder
+from libs.retrieval.passages import plain
 from services.ingest.chunk import Chunk, chunks, question_chunks
 from services.ingest.extract.blocks import Extracted, ExtractionFailed, no_text
 from services.ingest.simhash import numbers, simhash
@@ -37,9 +38,13 @@ def digest_of(title: str, texts: list[str]) -> bytes:
 async def from_extracted(extracted: Extracted, title: str, embedder: Embedder) -> Document:
     """Cut in a thread: a long document takes seconds."""
 
+    def tokens(text: str) -> int:
+        return embedder.count_tokens(plain(text))
+
     def cut() -> Document:
         texts = [block.text for block in extracted.blocks]
-        found = chunks(title, extracted.blocks, embedder.count_tokens)
+        said = plain(" ".join(texts))
+        found = chunks(title, extracted.blocks, tokens)
         if not found:
             raise no_text()
         if len(found) > MOST_CHUNKS:
@@ -49,8 +54,8 @@ async def from_extracted(extracted: Extracted, title: str, embedder: Embedder) -
             title=title,
             chunks=found,
             digest=digest_of(title, texts),
-            fingerprint=simhash(" ".join(texts)),
-            numbers=numbers(" ".join(texts)),
+            fingerprint=simhash(said),
+            numbers=numbers(said),
             size=sum(len(text.encode("utf-8", "replace")) for text in texts),
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.retrieval.passages import Passage
+from libs.retrieval.passages import Passage, plain
 from libs.retrieval.terms import content_stems, likely_languages, stem_set
 from services.chat.answerers.port import Question
 from services.chat.answerers.statements import Statement, statements, whole_list
@@ -99,7 +99,8 @@ def _told(statement: Statement, passages: Sequence[Passage]) -> str:
     """As it is compared: under its heading, without which many a statement says little."""
     passage = passages[statement.passage]
     heading = passage.headings[-1] if passage.headings else passage.title
-    return f"{heading}\n{statement.text}" if heading else statement.text
+    said = plain(statement.text)
+    return f"{heading}\n{said}" if heading else said
 
 
 class _Words:
@@ -113,7 +114,7 @@ class _Words:
         )
         self._had: dict[tuple[int, int], frozenset[int]] = {}
         for s in there:
-            stems = stem_set(s.text, passages[s.passage].language)
+            stems = stem_set(plain(s.text), passages[s.passage].language)
             self._had[s.passage, s.position] = self._among(stems)
         self._above = [
             self._among(stem_set(" ".join([p.title, *p.headings]), p.language)) for p in passages

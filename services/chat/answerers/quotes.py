@@ -6,7 +6,7 @@ import regex
 
 from libs.common.calls import Source
 from libs.common.ids import new_id
-from libs.retrieval.passages import Passage
+from libs.retrieval.passages import Passage, plain
 from libs.retrieval.terms import content_stems, stem_set
 
 LONGEST_QUOTE = 320  # characters
@@ -47,7 +47,7 @@ def supporting(passage: Passage, statement: str, language: str) -> str:
 
 def source(passage: Passage, quote: str) -> Source:
     """A source with the quoted span, shortened at a word."""
-    shown = " ".join(quote.split())
+    shown = " ".join(plain(quote).split())
     if len(shown) > LONGEST_QUOTE:
         shown = shown[:LONGEST_QUOTE].rsplit(" ", 1)[0] + " …"
     return Source(

@@ -6,15 +6,16 @@ is missing the main part is read as it stands.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, repeat
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import trafilatura
 from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue]
 from trafilatura.settings import use_config
 
+from libs.retrieval.passages import plain
 from services.ingest.extract.blocks import Block, Extracted, ExtractionFailed, table_row
 from services.ingest.extract.charset import decode
 
@@ -49,18 +50,21 @@ _BLOCK = {
     "header", "body", "hr", "address", "fieldset", "hgroup", "center", "tr", "td", "th",
 }  # fmt: skip
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
+_UNLINKED = {*_HEADINGS, "head", "summary", "code", "pre"}
+_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+_AS_IT_IS = "/%:@!$&'*+,;=-._~?#"  # of an address, beside letters and digits
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 
 
 def extract_html(data: bytes, url: str | None, name: str, charset: str | None = None) -> Extracted:
     text = decode(data, charset, html=True)
     tree = _parse(text)
-    blocks = _content(text, tree, url)
+    base = _base(tree, url)
+    blocks = _content(text, tree, base)
     title = _title(tree, blocks) or name
     if _is_shell(tree, blocks):
         message = "The page shows its text only with JavaScript, so there is nothing to read."
         raise ExtractionFailed("javascript_required", message)
-    base = _base(tree, url)
     robots = _robots(tree)
     return Extracted(
         title=title[:300],
@@ -82,15 +86,13 @@ def _parse(text: str) -> Any:
         raise ExtractionFailed("no_text", "The page is empty.") from exc
 
 
-def _content(text: str, tree: Any, url: str | None) -> list[Block]:
-    found = _by_trafilatura(text, url)
+def _content(text: str, tree: Any, base: str) -> list[Block]:
+    found = _by_trafilatura(text, base)
     main = tree.xpath("//main|//*[@role='main']") or tree.xpath("//article")
     marked = main if len(main) == 1 else None
-    own = list(
-        _read(
-            marked[0] if marked else (tree.find("body") if tree.find("body") is not None else tree)
-        )
-    )
+    body = tree.find("body")
+    _keep_links(tree.iter("a"), base)
+    own = list(_read(marked[0] if marked else tree if body is None else body))
     enough = ENOUGH_OF_MAIN if marked else ENOUGH_OF_BODY
     if _size(found) >= enough * _size(own):
         return _with_heading(found, tree)
@@ -98,7 +100,7 @@ def _content(text: str, tree: Any, url: str | None) -> list[Block]:
 
 
 def _size(blocks: list[Block]) -> int:
-    return sum(len(block.text) for block in blocks)
+    return sum(len(plain(block.text)) for block in blocks)
 
 
 def _with_heading(blocks: list[Block], tree: Any) -> list[Block]:
@@ -110,22 +112,46 @@ def _with_heading(blocks: list[Block], tree: Any) -> list[Block]:
     return [Block("heading", text, 1), *blocks] if text else blocks
 
 
+def _keep_links(nodes: Iterable[Any], base: str) -> None:
+    """Put where a link leads beside its words, as answers write it: ``[the form](https://…)``."""
+    for node in list(nodes):
+        said = _raw_inline(node)
+        address = _joined(base, (node.get("href") or node.get("target") or "").strip())
+        if not _is_told(node, said, address):
+            continue
+        space = " " * said[:1].isspace(), " " * said[-1:].isspace()
+        del node[:]
+        target = quote(address or "", safe=_AS_IT_IS)
+        node.text = f"{space[0]}[{' '.join(said.split())}]({target}){space[1]}"
+
+
+def _is_told(node: Any, said: str, address: str | None) -> bool:
+    """Whether it is a link in a text, to somewhere else: no heading, no card, no place in the page."""
+    if not said.strip() or "[" in said or "]" in said:
+        return False
+    href = node.get("href") or node.get("target") or "#"
+    if href.startswith("#") or not (address or "").startswith(_SCHEMES):
+        return False
+    if any(child.tag in _BLOCK for child in node.iterdescendants()):
+        return False
+    return not any(above.tag in _UNLINKED for above in node.iterancestors())
+
+
 # -- trafilatura -----------------------------------------------------------------------------
 
 
-def _by_trafilatura(text: str, url: str | None) -> list[Block]:
+def _by_trafilatura(text: str, base: str) -> list[Block]:
     config = use_config()
     config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "1")  # else short pages come as one flat line
     config.set("DEFAULT", "EXTRACTION_TIMEOUT", "0")
     try:
         document = trafilatura.bare_extraction(
             text,
-            url=url,
             favor_recall=True,
             fast=True,
             include_comments=False,
             include_tables=True,
-            include_links=False,
+            include_links=True,
             with_metadata=False,
             deduplicate=False,
             config=config,
@@ -133,7 +159,10 @@ def _by_trafilatura(text: str, url: str | None) -> list[Block]:
     except Exception:
         return []
     body = getattr(document, "body", None)
-    return list(_tei(body)) if body is not None else []
+    if body is None:
+        return []
+    _keep_links(body.iter("ref"), base)
+    return list(_tei(body))
 
 
 def _tei(parent: Any) -> Iterator[Block]:
