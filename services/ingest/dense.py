@@ -44,6 +44,7 @@ class Dense:
         self._notices = notices
         self._lease = BATCH_LEASES * lease  # seconds
         self._served = ""
+        self._under_way: dict[tuple[str, str, bytes], asyncio.Event] = {}
 
     async def run(self) -> None:
         """Embed what is due, until cancelled. Several may run side by side."""
@@ -103,21 +104,36 @@ class Dense:
         self, item: ItemRow, target: Target, rows: Sequence[ChunkRow]
     ) -> dict[bytes, Vector]:
         """Vectors by the hash of their text; each text is embedded at most once an account."""
+        texts = {row.hash: embedded_text(item, row) for row in rows}
+        keys = [(item.account_id, target.collection.model, hash) for hash in texts]
+        while others := {self._under_way[key] for key in keys if key in self._under_way}:
+            await asyncio.gather(*(other.wait() for other in others))
+        done = asyncio.Event()
+        self._under_way |= dict.fromkeys(keys, done)
+        try:
+            return await self._vectors(item.account_id, target, texts)
+        finally:
+            for key in keys:
+                del self._under_way[key]
+            done.set()
+
+    async def _vectors(
+        self, account: str, target: Target, texts: dict[bytes, str]
+    ) -> dict[bytes, Vector]:
         embedder, model = target.embedder, target.collection.model
         assert embedder is not None
-        hashes = list({row.hash for row in rows})
-        async with self._db.transaction(item.account_id) as tx:
-            known = await work.cached(tx, item.account_id, model, hashes)
+        async with self._db.transaction(account) as tx:
+            known = await work.cached(tx, account, model, list(texts))
         found = {hash: np.frombuffer(vector, "<f4") for hash, vector in known.items()}
-        missing = {row.hash: embedded_text(item, row) for row in rows if row.hash not in found}
+        missing = {hash: text for hash, text in texts.items() if hash not in found}
         EMBEDDED.labels("cache").inc(len(found))
         if missing:
             with timed(EMBEDDER_SECONDS, "passages"):
                 fresh = await embedder.embed_passages(list(missing.values()))
             new = dict(zip(missing, fresh, strict=True))
             raw = {hash: vector.astype("<f4").tobytes() for hash, vector in new.items()}
-            async with self._db.transaction(item.account_id) as tx:
-                await work.cache(tx, item.account_id, model, raw)
+            async with self._db.transaction(account) as tx:
+                await work.cache(tx, account, model, raw)
             found |= new
             EMBEDDED.labels("embedder").inc(len(new))
         return found

@@ -38,8 +38,9 @@ class Erasure:
         async with self._db.transaction(account) as tx:
             rows = await items.of_chatbot(tx, account, chatbot, BATCH)
             if rows:
-                await items.add_removals(tx, account, rows)
-                await items.delete(tx, account, [row.id for row in rows])
+                ids = [row.id for row in rows]
+                await items.add_removals(tx, account, ids)
+                await items.delete(tx, account, ids)
                 await items.add_removal(tx, account, chatbot=chatbot)
             if chatbot is None:
                 await items.forget_embeddings(tx, account)

@@ -210,8 +210,9 @@ class Knowledge:
             rows = await items.family(tx, context.account, request.id)
             if not any(row.id == request.id for row in rows):
                 raise ItemNotFound
-            await items.add_removals(tx, context.account, rows)
-            await items.delete(tx, context.account, [row.id for row in rows])
+            ids = [row.id for row in rows]
+            await items.add_removals(tx, context.account, ids)
+            await items.delete(tx, context.account, ids)
         await self._removals.now()
 
     async def _chatbot(self, context: Context, id: str) -> None:

@@ -351,5 +351,5 @@ class Visits:
 
     @staticmethod
     async def _remove(crawl: Crawl, tx: Tx, item: ItemRow) -> None:
-        await items.add_removals(tx, crawl.item.account_id, [item])
+        await items.add_removals(tx, crawl.item.account_id, [item.id])
         await items.delete(tx, crawl.item.account_id, [item.id])

@@ -193,11 +193,16 @@ async def add_removal(
     )
 
 
-async def add_removals(tx: Tx, account: str, rows: Sequence[ItemRow]) -> None:
-    """What has to go with these items from the other stores."""
-    for row in rows:
-        upload = row.source if row.type == "document" else None
-        await add_removal(tx, account, chatbot=row.chatbot_id, item=row.id, upload=upload)
+async def add_removals(tx: Tx, account: str, ids: Sequence[str]) -> None:
+    """What has to go with these items from the other stores; an upload with the last that names it."""
+    await tx.execute(
+        "insert into removals (account_id, chatbot_id, item_id, upload)"
+        " select account_id, chatbot_id, id, case when type = 'document' and not exists"
+        "   (select 1 from items o where o.account_id = %(account)s and o.type = 'document'"
+        "    and o.source = i.source and o.id <> all(%(ids)s)) then source end"
+        " from items i where account_id = %(account)s and id = any(%(ids)s)",
+        {"account": account, "ids": list(ids)},
+    )
 
 
 async def chunks(

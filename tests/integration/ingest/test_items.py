@@ -65,6 +65,37 @@ async def test_an_upload_is_ready_and_found(ingest: Any, kind: str) -> None:
         assert (await ingest.search("returns days send back")).data[0].headings == ["Returns"]
 
 
+async def test_an_upload_is_named_by_two_items_and_goes_with_the_last(ingest: Any) -> None:
+    first = await ingest.upload("hours.txt", b"The shop opens at nine.")
+    await ingest.done(first.id)
+    second = await ingest.add(type="document", source=first.source, title="Opening hours")
+    assert (await ingest.done(second.id)).status == "ready"
+    await ingest.call(calls.KNOWLEDGE_DELETE, calls.ById(id=first.id))
+    await ingest.call(calls.KNOWLEDGE_RESYNC, calls.ById(id=second.id))
+    again = await ingest.done(second.id)
+    assert (again.status, again.title) == ("ready", "Opening hours")
+    assert await ingest.blobs.list("uploads")
+    await ingest.call(calls.KNOWLEDGE_DELETE, calls.ById(id=second.id))
+    assert not await ingest.blobs.list("uploads")
+
+
+async def test_items_are_listed_by_what_they_are(ingest: Any) -> None:
+    text = await ingest.done((await ingest.add(type="text", content="Open at nine.")).id)
+    pair = calls.QuestionAnswer(question="When?", answer="At nine.")
+    asked = await ingest.done((await ingest.add(type="qa", content=pair)).id)
+    failed = await ingest.done((await ingest.upload("empty.txt", b" ")).id)
+
+    async def listed(**wanted: Any) -> list[str]:
+        page = await ingest.call(calls.KNOWLEDGE_LIST, calls.ListItems(**wanted))
+        return [item.id for item in page.data]
+
+    assert await listed() == [failed.id, asked.id, text.id]
+    assert await listed(type="qa") == [asked.id]
+    assert await listed(status="failed") == [failed.id]
+    assert await listed(chatbot_id="bot_other") == []
+    assert await listed(parent_id=text.id) == []
+
+
 async def test_an_address_that_is_private_is_refused_at_once(ingest: Any) -> None:
     for url in ("http://10.0.0.1/", "http://[::1]/", "http://169.254.169.254/latest", "ftp://x.y"):
         with pytest.raises(RemoteError) as refused:
