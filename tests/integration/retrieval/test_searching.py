@@ -14,7 +14,7 @@ from libs.retrieval.floor import fitted
 from libs.retrieval.passages import StoredPassage
 from libs.retrieval.search import RetrievalSettings, Retriever
 from libs.retrieval.terms import passage_terms
-from libs.retrieval.vectors import NewPoint
+from libs.retrieval.vectors import NewPoint, VectorStore
 from tests.conftest import Servers
 
 TEXTS = ("We open at nine.", "We close at six.", "Dogs are welcome.")
@@ -33,8 +33,8 @@ def settings(servers: Servers) -> RetrievalSettings:
 
 @pytest.fixture
 async def retriever(settings: RetrievalSettings) -> AsyncIterator[Retriever]:
-    async with Retriever.open(settings) as found:
-        live = await found.store.ensure(PackagedEmbedder.model, PackagedEmbedder.dimensions)
+    async with VectorStore.open(settings) as store, Retriever.open(settings) as found:
+        live = await store.ensure(PackagedEmbedder.model, PackagedEmbedder.dimensions)
         embedder = PackagedEmbedder()
         vectors = await embedder.embed_passages(list(TEXTS))
         await embedder.close()
@@ -49,7 +49,7 @@ async def retriever(settings: RetrievalSettings) -> AsyncIterator[Retriever]:
             )
             for number, (text, vector) in enumerate(zip(TEXTS, vectors, strict=True))
         ]  # fmt: skip
-        await found.store.write(live, points)
+        await store.write(live, points)
         yield found
 
 
