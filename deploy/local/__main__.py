@@ -44,14 +44,14 @@ async def run(stack: Stack, screen: Screen) -> None:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             await starting
-            await asyncio.to_thread(tell.now)
+            await tell.begin()
             screen.ready(stack, time.monotonic() - started)
             rotating = asyncio.create_task(_rotate(stack, supervisor, screen, asked))
             await stopping
             rotating.cancel()
     finally:
         starting.cancel()
-        tell.stop()
+        await tell.stop()
         (stack.data / "dev.json").unlink(missing_ok=True)
         with screen.step("Stopping"):
             await supervisor.stop()
@@ -107,24 +107,37 @@ async def _migrate(service: str, argv: list[str], env: dict[str, str]) -> None:
 
 
 class Teller:
-    """Keeps `dev.json` true. Asking the gateway takes a moment, so pids are written first."""
+    """Keeps `dev.json` true. It is written once at a time, for the gateway is asked meanwhile:
+    of two, the one that knew less might come last."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._task: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._changed = True
         self._stopped = False
         self.supervisor: Supervisor | None = None
 
-    def now(self) -> None:
-        if self.supervisor is not None and not self._stopped:
-            self._stack.write_dev_json(self.supervisor.pids)
+    async def begin(self) -> None:
+        """Write it, and from now on after every change."""
+        self._writing = asyncio.create_task(self._write())
+        await self._writing
 
     def soon(self) -> None:
-        if (self._stack.data / "dev.json").exists() and not self._stopped:
-            self._task = asyncio.create_task(asyncio.to_thread(self.now))
+        self._changed = True
+        if self._writing is not None and self._writing.done() and not self._stopped:
+            self._writing = asyncio.create_task(self._write())
 
-    def stop(self) -> None:
+    async def _write(self) -> None:
+        assert self.supervisor is not None
+        while self._changed and not self._stopped:
+            self._changed = False
+            await asyncio.to_thread(self._stack.write_dev_json, self.supervisor.pids)
+
+    async def stop(self) -> None:
+        """Nothing is written from here on."""
         self._stopped = True
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
 
 
 @contextmanager
