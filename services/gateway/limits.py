@@ -133,7 +133,7 @@ class Limits:
         try:
             async with asyncio.timeout(self._budget):
                 decision = await self._bus.request(
-                    LIMITS_CHECK, request, Context.system(), timeout=1.0
+                    LIMITS_CHECK, request, Context.system(), timeout=max(1.0, self._budget)
                 )
         except (AppError, TimeoutError) as exc:
             self._breaker.failed(exc)

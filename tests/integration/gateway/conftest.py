@@ -10,13 +10,14 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 from jsonschema import Draft202012Validator
 
 from libs.common import calls
@@ -26,7 +27,7 @@ from libs.common.bus import Bus
 from libs.common.config import CommonSettings
 from libs.common.envelope import Context
 from libs.common.errors import NotFound
-from services.gateway import bootstrap
+from services.gateway import bootstrap, passwords
 from services.gateway import service as gateway_service
 from services.gateway.routes import TABLE
 from services.gateway.settings import Settings
@@ -199,6 +200,8 @@ async def start(
     for name in ("DATABASE_URL", "NATS_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(limiter_service, "REDIS_TIMEOUT", 5.0)  # a busy machine is not an outage
+    quick = partial(PasswordHasher, time_cost=1, memory_cost=1 << 10, parallelism=1)
+    monkeypatch.setattr(passwords, "PasswordHasher", quick)  # e2e tests have it as it is
     stack = AsyncExitStack()
 
     async def begin(
@@ -224,6 +227,7 @@ async def start(
                 "admin_email": EMAIL,
                 "admin_password": PASSWORD,
                 "bootstrap_api_key": key,
+                "limiter_budget": 5.0,  # seconds; a busy machine is not an outage
                 **settings,
             }
         )

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from libs.common import calls
 from libs.common.envelope import Context
 from libs.common.limits import DEFAULTS
-from services.gateway import limits as door_limits
 from services.gateway.routes import ROUTES
 from tests.conftest import Servers
 from tests.integration.gateway.conftest import Api, Reply, Start, World
@@ -21,13 +20,6 @@ from tests.integration.gateway.conftest import Api, Reply, Start, World
 SCRAPE = "/api/knowledge/scrape"
 CRAWL = {"chatbotId": "bot_1", "url": "https://example.com"}
 ADMITTED = 404  # the services behind know no such chatbot: the limiter let it through
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine the limiter may need longer than it would be given."""
-    monkeypatch.setattr(door_limits, "BUDGET", 5.0)
-    monkeypatch.setattr(door_limits.Limits.__init__, "__kwdefaults__", {"budget": 5.0})
 
 
 async def crawl(api: Api, count: int) -> list[Reply]:
@@ -43,9 +35,8 @@ def admitted(replies: list[Reply]) -> int:
 async def test_two_hundred_clients_on_one_key_at_two_replicas_get_exactly_the_limit(
     start: Start,
 ) -> None:
-    # All of it runs on one event loop here: it is slow, the limiter is not away.
-    world = await start(limiter_budget=5.0)
-    other = await start(beside=world, limiter_budget=5.0)
+    world = await start()
+    other = await start(beside=world)
     there = Api(other.api.base, other.api.http, world.api.key)
     replies = await asyncio.gather(crawl(world.api, 100), crawl(there, 100))
     assert sum(admitted(found) for found in replies) == DEFAULTS["scrape"].limit
@@ -113,10 +104,9 @@ async def test_policies_change_while_it_runs_by_plan_and_only_for_show(
 
 @pytest.mark.parametrize("trouble", ["stopped", "killed", "flushed", "scripts flushed"])
 async def test_trouble_with_the_store_is_no_error_and_no_leak(
-    servers: Servers, start: Start, monkeypatch: pytest.MonkeyPatch, trouble: str
+    servers: Servers, start: Start, trouble: str
 ) -> None:
-    monkeypatch.setattr(door_limits.Limits.__init__, "__kwdefaults__", {"budget": 0.1})
-    world = await start()
+    world = await start(limiter_budget=0.1)
     before = admitted(await crawl(world.api, 4))
     await make(trouble, servers)
     try:
