@@ -91,7 +91,9 @@ class Cluster:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.running: dict[str, list[Replica]] = {service: [] for service in SERVICES}
-        self.slots = [free_port() for _ in range(SLOTS)]
+        self.slots: list[int] = []
+        while len(self.slots) < SLOTS:
+            self.slots.append(free_port((self.port, *self.slots)))
         self.used = 0
         self.policies = self.folder / "rate-limits.yaml"
         self._others: list[tuple[Program, subprocess.Popen[bytes]]] = []

@@ -7,6 +7,7 @@ service those that its lock file names, and no other.
 import re
 import sys
 from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -20,7 +21,7 @@ def build(out: Path) -> dict[str, Image]:
 
 
 def linked(lock: Path, venv: Path) -> None:
-    """What pip would install, linked from the environment that runs the tests."""
+    """What pip would install, with its bytecode, linked from the environment of the tests."""
     folder = f"python{sys.version_info.major}.{sys.version_info.minor}"
     into = venv / "lib" / folder / "site-packages"
     for found in wanted(lock):
@@ -28,10 +29,16 @@ def linked(lock: Path, venv: Path) -> None:
             source = Path(str(found.locate_file(file)))
             if ".." in file.parts or file.suffix == ".pyc" or not source.is_file():
                 continue
-            target = into / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                link(str(source), str(target))
+            _link(source, into / file)
+            bytecode = Path(cache_from_source(str(source)))
+            if source.suffix == ".py" and bytecode.is_file():
+                _link(bytecode, Path(cache_from_source(str(into / file))))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        link(str(source), str(target))
 
 
 def wanted(lock: Path) -> list[Distribution]:

@@ -6,14 +6,17 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
+from deploy.rootfs import Image
 from libs.common.testing.model import Model
-from tests.conftest import data_folder
+from tests.conftest import ROOT, data_folder
 from tests.e2e.client import Api, Receiver
 from tests.rollout import images
 from tests.rollout.cluster import SERVICES, Cluster, NotReady
@@ -34,8 +37,17 @@ async def otlp() -> AsyncIterator[Otlp]:
         yield receiver
 
 
+@pytest.fixture(scope="module")
+def built() -> Iterator[dict[str, Image]]:
+    """The images, beside the environment whose files they link."""
+    artifacts = ROOT / "artifacts"
+    artifacts.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="images-", dir=artifacts) as folder:
+        yield images.build(Path(folder))
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster(otlp: Otlp) -> AsyncIterator[Cluster]:
+async def cluster(otlp: Otlp, built: dict[str, Image]) -> AsyncIterator[Cluster]:
     """One replica of each service; a rollout makes it two for as long as it takes."""
     folder = data_folder()
     async with Model.open(delay=DELAY) as model:
@@ -47,7 +59,7 @@ async def cluster(otlp: Otlp) -> AsyncIterator[Cluster]:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
             },
             replicas=1,
-            images=images.build(folder / "images"),
+            images=built,
         )
         try:
             yield await made.start()
