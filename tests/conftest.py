@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from blockbuster import blockbuster_ctx
@@ -26,6 +27,15 @@ ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT = 180.0  # seconds for a server, or a whole stack, on a busy machine
 STOP_TIMEOUT = 15.0  # seconds
 ROOM = 4 << 30  # bytes free in memory to keep the servers' data there
+
+# The same examples each time, however long they take on a busy machine.
+hypothesis.settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,12 +59,11 @@ async def visits(browser: Browser, api: Api) -> AsyncIterator[Visits]:
 async def owner(stack: RunningStack, visits: Visits, api: Api) -> Owner:
     email = f"{new_id('usr')}@example.com"
     account = {"name": "Harbour", "plan": "enterprise", "email": email, "password": PASSWORD}
-    operator = Api(api.session, stack.base_url, stack.dev["operatorToken"])
+    operator = PatientApi(api.session, stack.base_url, stack.dev["operatorToken"])
     made = await operator.post("/api/accounts", account)
     assert made.status == 201, made.body
-    return Owner(
-        stack.base_url, email, Api(api.session, stack.base_url, made.body["apiKey"]), visits
-    )
+    own = PatientApi(api.session, stack.base_url, made.body["apiKey"])
+    return Owner(stack.base_url, email, own, visits)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,11 +1,14 @@
 """The whole of it: a visitor of a shop, its network, and a person of the shop in another browser."""
 
+import asyncio
+
 from playwright.async_api import Page, expect
 
 from tests.browser.owner import Owner
 from tests.browser.proxy import Network
 from tests.browser.shop import Shop, Widget
 from tests.browser.visits import Visits
+from tests.e2e.client import PATIENCE
 
 QUESTION = "Within how many days may I return a kayak?"
 ANSWER = (
@@ -56,9 +59,13 @@ async def _a_person_replies(agent: Page, widget: Widget) -> None:
     await agent.locator(".talk").click()
     await expect(agent.locator(".message.visitor").first).to_contain_text(QUESTION)
     await expect(agent.locator(".message.bot").first).to_contain_text("Print the label")
-    await agent.get_by_label("Reply to the visitor").fill("Hello, what can I do for you?")
-    await expect(widget.typing).to_be_visible()
-    await agent.get_by_label("Reply to the visitor").press("Enter")
+    field = agent.get_by_label("Reply to the visitor")
+    async with asyncio.timeout(PATIENCE):
+        while not await widget.typing.is_visible():  # it may be about to listen again
+            await field.press_sequentially("Hello ")
+            await widget.page.wait_for_timeout(300)
+    await field.fill("Hello, what can I do for you?")
+    await field.press("Enter")
 
     await expect(widget.admin.last).to_contain_text("what can I do for you")
     await widget.ask("Can I have a bigger one?")

@@ -19,7 +19,7 @@ _addresses = itertools.count(1)
 
 PATIENCE = 45.0  # seconds for a page, or the platform, on a busy machine
 READY_TIMEOUT = 60.0  # seconds for a small item to be indexed
-EVENT_TIMEOUT = 30.0  # seconds for an event to arrive
+EVENT_TIMEOUT = 60.0  # seconds for an event to arrive
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ async def api(session: aiohttp.ClientSession, stack: RunningStack) -> Api:
     return Api(session, stack.base_url, stack.api_key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slow_stack() -> Iterator[RunningStack]:
-    """A second product beside the first, whose answers a slow model writes, word by word."""
+    """A second product, whose answers a slow model writes, word by word."""
     folder = data_folder()
     port = free_port()
     model = Program(
@@ -75,7 +75,7 @@ async def slow_api(session: aiohttp.ClientSession, slow_stack: RunningStack) -> 
     return Api(session, slow_stack.base_url, slow_stack.api_key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def behind(
     slow_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
@@ -95,7 +95,7 @@ def behind(
         yield bases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def replica(slow_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A second gateway beside the first, told the same but where to listen."""
     raw = Path(f"/proc/{slow_stack.pids()['gateway']}/environ").read_bytes()

@@ -101,7 +101,7 @@ def zip_bomb() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("word/document.xml", b"\0" * (300 << 20))
+        archive.writestr("word/document.xml", b"\0" * (100 << 20))
     return out.getvalue()
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,6 +28,7 @@ from tests.e2e.visitor import Told, Visitor
 VISITORS = 50
 PATIENCE = 120.0  # seconds
 FACT = "The office is at 12 Harbour Street, third floor, behind the old lighthouse and the pier."
+LONG = f"{FACT} From the station " + "go left and then right and " * 8 + "there you are."
 
 
 @pytest.fixture
@@ -36,18 +38,26 @@ async def bot(slow_api: Api) -> AsyncIterator[str]:
     yield made
 
 
+@pytest.fixture
+async def talker(slow_api: Api) -> str:
+    """A chatbot whose answer takes seven seconds, unless it is stopped."""
+    made = await slow_api.chatbot()
+    await slow_api.knows(made, "Where is the office?", LONG)
+    return made
+
+
 @pytest.mark.parametrize("proxy", PROXIES)
 async def test_words_pass_a_proxy_as_they_are_written(
-    session: aiohttp.ClientSession, slow_api: Api, behind: dict[str, str], bot: str, proxy: str
+    session: aiohttp.ClientSession, slow_api: Api, behind: dict[str, str], talker: str, proxy: str
 ) -> None:
     """The answer is stopped at its first words: had they been held back, it would have ended."""
     api = Api(session, behind[proxy], slow_api.token)
     answer = Answer()
-    async for line in api.lines(bot, "Where is the office?", answer):
+    async for line in api.lines(talker, "Where is the office?", answer):
         answer.feed(line)
         if len(answer.frames) == 1 and not answer.done:
             stopped = await api.post(
-                f"/api/chat/{bot}/answers/{answer.headers['x-answer-id']}/stop"
+                f"/api/chat/{talker}/answers/{answer.headers['x-answer-id']}/stop"
             )
             assert stopped.status == 202
     assert answer.done
@@ -100,24 +110,24 @@ async def test_a_quiet_stream_is_kept_open_through_proxies(
 
 
 async def test_an_answer_is_followed_and_stopped_at_another_replica(
-    session: aiohttp.ClientSession, slow_api: Api, replica: str, bot: str
+    session: aiohttp.ClientSession, slow_api: Api, replica: str, talker: str
 ) -> None:
     other = Api(session, replica, slow_api.token)
     here, there = Answer(), Answer()
 
     async def follow() -> None:
         async with session.get(
-            f"{replica}/api/chat/{bot}/answers/{here.headers['x-answer-id']}?after=1",
+            f"{replica}/api/chat/{talker}/answers/{here.headers['x-answer-id']}?after=1",
             headers=other.headers(),
         ) as response:
             async for line in response.content:
                 there.feed(line)
                 if len(there.frames) == 2:
-                    url = f"/api/chat/{bot}/answers/{here.headers['x-answer-id']}/stop"
+                    url = f"/api/chat/{talker}/answers/{here.headers['x-answer-id']}/stop"
                     assert (await other.post(url)).status == 202
 
     following: asyncio.Task[None] | None = None
-    async for line in slow_api.lines(bot, "Where is the office?", here):
+    async for line in slow_api.lines(talker, "Where is the office?", here):
         here.feed(line)
         if len(here.frames) == 1 and following is None:
             following = asyncio.create_task(follow())
@@ -203,6 +213,52 @@ async def test_gateway_killed_in_an_answer_leaves_it_to_be_resumed(
     assert rest.last["finishReason"] == "complete"
     whole = await slow_api.resume(bot, answer.headers["x-answer-id"])
     assert whole.frames == answer.frames + rest.frames
+
+
+async def test_a_gateway_told_to_stop_finishes_its_streams_and_refuses_new_ones(
+    slow_api: Api, slow_stack: RunningStack, talker: str
+) -> None:
+    before = slow_stack.pids()["gateway"]
+    answer = Answer()
+    late: list[tuple[int, str | None]] = []
+
+    async def stop_it() -> None:
+        while len(answer.frames) < 2:
+            await asyncio.sleep(0.01)
+        os.kill(before, signal.SIGTERM)
+        while (await slow_api.get("/readyz")).status == 200:
+            await asyncio.sleep(0.02)
+        for method, path, body in (
+            ("GET", "/readyz", None),
+            ("POST", f"/api/chat/{talker}", {"message": "And another thing"}),
+            ("GET", "/api/inbox/events", None),
+            ("GET", "/api/me", None),
+        ):
+            late.append(await asked(slow_api, method, path, body))
+
+    stopping = asyncio.create_task(stop_it())
+    async for line in slow_api.lines(talker, "Please tell me where the office is", answer):
+        answer.feed(line)
+    await stopping
+
+    assert answer.done
+    assert answer.last["finishReason"] == "complete"
+    assert late == [(503, None), (503, "1"), (503, "1"), (200, None)]
+    end = time.monotonic() + 60
+    while slow_stack.pids()["gateway"] == before:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+    await ready(slow_api)
+
+
+async def asked(api: Api, method: str, path: str, body: object) -> tuple[int, str | None]:
+    """Status and Retry-After, over a connection of its own."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, api.base + path, json=body, headers=api.headers()) as got,
+    ):
+        assert got.headers["Connection"] == "close"
+        return got.status, got.headers.get("Retry-After")
 
 
 async def test_whatever_dies_each_message_has_one_answer_and_each_event_is_sent_once(

@@ -219,7 +219,7 @@ async def _asked_before(tour: Tour, there: dict[str, str]) -> None:
 
 async def test_what_cannot_be_read_says_so_and_is_tried_again(owner: Owner, visits: Visits) -> None:
     await owner.api.chatbot("Kayak help")
-    page = await owner.enters("/chatbots")
+    page = await owner.enters("/chatbots", reduced_motion="reduce")
     tour = Tour(page, "desktop-light")
 
     async def refuse(route: Route) -> None:

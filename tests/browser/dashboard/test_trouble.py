@@ -77,8 +77,9 @@ def _clicks(*names: str) -> Step:
 def _fills(opens: str, field: str, text: str, sends: str) -> Step:
     async def fill(page: Page) -> None:
         await page.get_by_role("button", name=opens, exact=True).first.click()
-        await page.get_by_role("dialog").get_by_label(field, exact=True).first.fill(text)
-        await page.get_by_role("button", name=sends, exact=True).last.click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label(field, exact=True).first.fill(text)
+        await dialog.get_by_role("button", name=sends, exact=True).last.click()
 
     return fill
 
@@ -123,10 +124,11 @@ async def test_no_act_that_is_refused_passes_in_silence(owner: Owner, visits: Vi
 
     await page.route("**/api/**", refuse)
     for n, (path, act, written) in enumerate(acts):
-        refused["status"], refused["said"] = answers[n % 3]
+        status, why = answers[n % 3]
+        refused["status"], refused["said"] = status, f"{why} ({n})"  # none is taken for another
         await go(page, path)
         await act(page)
-        told = page.locator("[role=alert], .toast.bad, .wrong").filter(has_text=answers[n % 3][1])
+        told = page.locator("[role=alert], .toast.bad, .wrong").filter(has_text=f"{why} ({n})")
         await expect(told.first).to_be_visible()
         if written:
             kept = await page.evaluate(

@@ -170,9 +170,13 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(
-    servers: Servers, database: Callable[[str], TestDatabase], tmp_path: Path
+    servers: Servers,
+    database: Callable[[str], TestDatabase],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Start]:
     """Starts both services: ``await start(ANTHROPIC_API_KEY=…)``."""
+    monkeypatch.setattr("services.ingest.dense.IDLE", 0.05)  # what is taught is found soon
     async with AsyncExitStack() as stack:
         urls = {name: database(name).url for name in ("chat", "ingest")}
         common: dict[str, Any] = {

@@ -82,7 +82,8 @@ async def test_questions_of_one_conversation_are_answered_in_order(
     slow = asyncio.create_task(
         talking.ask(bot, QUESTION, conversation_id=first.asked.conversation_id)
     )
-    await asyncio.sleep(0.15)
+    while len(model.requests) < 2:  # then it is being answered
+        await asyncio.sleep(0.02)
     quick = await talking.ask(bot, QUESTION, conversation_id=first.asked.conversation_id)
     await slow
 

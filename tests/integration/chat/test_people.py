@@ -101,7 +101,8 @@ async def test_a_person_who_replies_stops_what_the_bot_is_writing(
     model.scripts.append(Script("word " * 500 + "[1].", delay=0.05))
     ask = calls.Ask(chatbot_id=bot, message=QUESTION, answer_id=new_id("ans"))
     asked = await talking.call(calls.MESSAGE_CREATE, ask)
-    await asyncio.sleep(0.6)
+    while not model.requests:  # then it is being answered
+        await asyncio.sleep(0.02)
 
     reply = calls.ReplyToConversation(id=asked.conversation_id, message="Let me.", force=True)
     await talking.call(calls.CONVERSATION_REPLY, reply)
@@ -117,7 +118,8 @@ async def test_an_answer_is_stopped_before_its_first_word(talking: Chat, model: 
     model.scripts.append(Script("never", hang_after=0))
     ask = calls.Ask(chatbot_id=bot, message=QUESTION, answer_id=new_id("ans"))
     asked = await talking.call(calls.MESSAGE_CREATE, ask)
-    await asyncio.sleep(0.5)
+    while not model.requests:  # then it is being answered
+        await asyncio.sleep(0.02)
 
     stop = calls.StopAnswer(chatbot_id=bot, answer_id=asked.answer_id)
     await talking.call(calls.ANSWER_STOP, stop)

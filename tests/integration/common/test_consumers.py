@@ -97,10 +97,10 @@ async def test_long_work_is_not_given_to_another_meanwhile(
 
     async def slow(message: Msg) -> None:
         seen.append(message.data.decode())
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(5)
 
     await say(server, stream, "long")
-    consumer = Consumer(stream, "reader", ack_wait=1.0)
+    consumer = Consumer(stream, "reader", ack_wait=2.0)
     for bus in (server, caller):
         run(consume(bus, consumer, slow))
     await until(lambda: seen)

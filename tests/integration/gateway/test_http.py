@@ -19,7 +19,7 @@ from tests.integration.gateway.conftest import EMAIL, PASSWORD, Api, Reply, Worl
 from tests.shapes import a_chatbot
 
 
-async def raw(world: World, request: bytes, *, wait: float = 5.0) -> bytes:
+async def raw(world: World, request: bytes, *, wait: float = 30.0) -> bytes:
     """Bytes as they are; what came back until the server closed or was silent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.gateway.port)
     writer.write(request)
@@ -266,16 +266,17 @@ async def test_an_idempotency_key_makes_a_repeat_harmless(world: World) -> None:
 
 
 async def test_a_repeat_while_the_first_is_at_work_is_a_conflict(world: World) -> None:
-    going = asyncio.Event()
+    begun, going = asyncio.Event(), asyncio.Event()
 
     async def create(ctx: Context, request: Any) -> Any:
+        begun.set()
         await going.wait()
         return a_chatbot(world.behind.chatbot(ctx.account), name=request.name)
 
     world.behind.on[calls.CHATBOT_CREATE.subject] = create
     api = world.api.with_(**{"Idempotency-Key": "create-2"})
     first = asyncio.create_task(api.post("/api/chatbots", {"name": "One"}))
-    await asyncio.sleep(0.3)
+    await begun.wait()
     is_error(await api.post("/api/chatbots", {"name": "One"}), 409, "idempotency_in_flight")
     going.set()
     assert (await first).status == 201

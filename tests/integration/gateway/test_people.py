@@ -209,10 +209,10 @@ async def test_a_key_expires_to_the_second(world: World) -> None:
         "/api/keys", {"name": "k", "scopes": ["chat"], "expiresAt": "2020-01-01T00:00:00Z"}
     )
     assert past.status == 400
-    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
     _, api = await world.key(world.api, "admin", expiresAt=soon)
     assert (await api.get("/api/me")).status == 200
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(4.1)
     assert (await api.get("/api/me")).status == 401
 
 
@@ -290,7 +290,7 @@ async def test_an_account_is_deleted_with_all_its_data(world: World) -> None:
     deletion = await operator("DELETE", f"/api/accounts/{account}")
     assert deletion.status == 202
     assert (await api.get("/api/me")).status == 401
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     job: dict[str, Any] = {}
     while job.get("status") != "done":
         assert time.monotonic() < end, job

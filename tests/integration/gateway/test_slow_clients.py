@@ -13,7 +13,7 @@ from tests.integration.gateway.conftest import World, page
 from tests.shapes import a_chatbot
 
 SLOW = 100  # clients of a kind at once
-PATIENCE = 20.0  # seconds for the server to lose its own
+PATIENCE = 60.0  # seconds for the server to lose its own
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ class Ingest:
         return self.context.account
 
     async def call(self, endpoint: Any, request: Any, context: Context | None = None) -> Any:
-        return await self.bus.request(endpoint, request, context or self.context, timeout=10)
+        return await self.bus.request(endpoint, request, context or self.context, timeout=PATIENCE)
 
     async def add(self, **fields: Any) -> calls.Item:
         fields.setdefault("chatbot_id", self.chatbot)

@@ -216,10 +216,10 @@ async def test_a_crawl_can_be_cancelled_and_keeps_what_it_has(ingest: Any, site:
         await asyncio.sleep(0.05)
     cancelled = await ingest.call(calls.KNOWLEDGE_CANCEL, calls.ById(id=crawl.id))
     assert (cancelled.status, cancelled.stage) == ("ready", "cancelled")
-    await asyncio.sleep(0.5)
-    asked = len(site.requests)
-    await asyncio.sleep(1.0)
-    assert len(site.requests) == asked
+    asked = 0
+    while len(site.requests) > asked:  # what was under way comes to an end
+        asked = len(site.requests)
+        await asyncio.sleep(1.0)
     assert 3 <= len(await ingest.pages(crawl.id, status="ready")) < 100
 
 

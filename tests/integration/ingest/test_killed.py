@@ -144,7 +144,7 @@ async def settled(service: Service, settings: Settings, ids: list[str]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)  # four times PATIENCE, and the starts
 async def test_wherever_it_is_killed_the_end_is_that_of_an_undisturbed_run(
     killed: tuple[Ingest, Service], site: Any, settings: Settings, database: Any
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,17 +144,10 @@ class Local:
         return found
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="chattery-local-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-def make(folder: Path) -> Iterator[Callable[..., Local]]:
-    """Makes a stack, not started yet: ``make("name", NATS_URL=…)``; all are ended afterwards."""
+@contextmanager
+def _stacks() -> Iterator[Callable[..., Local]]:
+    folder = Path(tempfile.mkdtemp(prefix="chattery-local-"))
+    folder.chmod(0o755)
     made: list[Local] = []
 
     def one(name: str = "data", **environ: str) -> Local:
@@ -168,3 +162,18 @@ def make(folder: Path) -> Iterator[Callable[..., Local]]:
                 local.stop()
             except subprocess.TimeoutExpired:
                 local.process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Local]]:
+    """Makes a stack, not started yet: ``make("name", NATS_URL=…)``; all are ended afterwards."""
+    with _stacks() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Local]:
+    """A stack that was started, for tests after which it runs as before."""
+    with _stacks() as make:
+        yield make().start()

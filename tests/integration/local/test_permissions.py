@@ -37,7 +37,7 @@ async def connect(servers):
 
 async def objected(client: nats.NATS, objections: list[str]) -> bool:
     await client.flush()
-    for _ in range(100):
+    for _ in range(3_000):
         if objections:
             return True
         await asyncio.sleep(0.01)

@@ -37,44 +37,43 @@ def remembered(local: Local) -> list[str]:
         return [row[0] for row in connection.execute("select text from notes").fetchall()]
 
 
-async def test_what_is_killed_comes_back_and_says_why(make: Make) -> None:
-    local = make().start()
-    remember(local, "before")
-    ports = local.ports()
+async def test_what_is_killed_comes_back_and_says_why(standing: Local) -> None:
+    remember(standing, "before")
+    ports = standing.ports()
 
     for name in (*SERVERS, *SERVICES):
-        killed = local.pids[name]
-        assert alive(local.kill(name))
+        killed = standing.pids[name]
+        assert alive(standing.kill(name))
         assert not alive(killed)
-        assert f"{name} ended with signal SIGKILL" in local.said()
+        assert f"{name} ended with signal SIGKILL" in standing.said()
 
-    assert remembered(local) == ["before"]
-    assert local.ports() == ports
-    assert local.dev["accountId"] == "acc_1"
+    assert "before" in remembered(standing)
+    assert standing.ports() == ports
+    assert standing.dev["accountId"] == "acc_1"
 
 
-async def test_all_services_killed_at_once_come_back(make: Make) -> None:
-    local = make().start()
-    before = local.pids
+async def test_all_services_killed_at_once_come_back(standing: Local) -> None:
+    before = standing.pids
     for name in SERVICES:
         os.kill(before[name], signal.SIGKILL)
 
     until(
-        lambda: all(local.pids[n] != before[n] and alive(local.pids[n]) for n in SERVICES),
+        lambda: all(standing.pids[n] != before[n] and alive(standing.pids[n]) for n in SERVICES),
         "the restart of all",
     )
 
 
-async def test_a_service_that_keeps_dying_is_never_given_up(make: Make) -> None:
-    local = make().start()
+async def test_a_service_that_keeps_dying_is_never_given_up(standing: Local) -> None:
     for _ in range(4):
-        local.kill("chat")
-    assert alive(local.pids["chat"])
+        standing.kill("chat")
+    assert alive(standing.pids["chat"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_stop_is_quick_and_leaves_nothing(make: Make, number: signal.Signals) -> None:
-    local = make().start()
+async def test_a_stop_is_quick_and_leaves_nothing(make: Make) -> None:
+    is_gone_after(make().start(), signal.SIGINT)
+
+
+def is_gone_after(local: Local, number: signal.Signals) -> None:
     pids = local.pids
 
     assert local.stop(number) < STOP_LIMIT
@@ -98,11 +97,11 @@ async def test_a_stop_in_the_middle_of_the_start_leaves_nothing(make: Make) -> N
     assert local.leftovers() == []
 
 
-async def test_a_second_start_finds_keys_and_data_again(make: Make) -> None:
-    local = make().start()
+async def test_a_second_start_finds_keys_and_data_again_in_a_path_with_a_space(make: Make) -> None:
+    local = make("my data").start()
     first = local.dev
     remember(local, "kept")
-    local.stop()
+    is_gone_after(local, signal.SIGTERM)
 
     local.start()
 
@@ -125,58 +124,48 @@ async def test_a_killed_supervisor_takes_all_along_and_the_next_start_works(make
     assert remembered(local) == ["kept"]
 
 
-async def test_dev_json_tells_all_and_only_to_its_owner(make: Make) -> None:
-    local = make().start()
-    path = local.data / "dev.json"
+async def test_dev_json_tells_all_and_only_to_its_owner(standing: Local) -> None:
+    path = standing.data / "dev.json"
 
-    assert set(local.dev) >= {
+    assert set(standing.dev) >= {
         *("baseUrl", "apiKey", "email", "password", "accountId", "operatorToken", "pids"),
     }
-    assert set(local.pids) == {"supervisor", *SERVERS, *SERVICES}
-    assert local.pids["supervisor"] == local.running.pid
-    for private in (path, local.data / "secrets.json"):
+    assert set(standing.pids) == {"supervisor", *SERVERS, *SERVICES}
+    assert standing.pids["supervisor"] == standing.running.pid
+    for private in (path, standing.data / "secrets.json"):
         assert stat.S_IMODE(private.stat().st_mode) == 0o600
-    until(lambda: local.dev["apiKey"] in local.said(), "the panel")
-    assert local.dev["baseUrl"] in local.said()
+    until(lambda: standing.dev["apiKey"] in standing.said(), "the panel")
+    assert standing.dev["baseUrl"] in standing.said()
 
 
-async def test_a_path_with_a_space_is_a_path(make: Make) -> None:
-    local = make("my data").start()
-    remember(local, "kept")
-    assert remembered(local) == ["kept"]
-    assert local.stop() < STOP_LIMIT
-
-
-async def test_two_stacks_run_side_by_side(make: Make) -> None:
-    one, other = make("one").start(), make("other").start()
-    remember(one, "of one")
-    remember(other, "of the other")
-
-    assert remembered(one) == ["of one"]
-    assert set(one.ports().values()) & set(other.ports().values()) == set()
-    assert one.dev["apiKey"] != other.dev["apiKey"]
-    one.stop()
-    assert remembered(other) == ["of the other"]
-
-
-async def test_the_same_data_twice_is_refused(make: Make) -> None:
+async def test_two_stacks_run_side_by_side(make: Make, standing: Local) -> None:
     local = make().start()
-    second = Local(local.data).launch()
+    remember(local, "of one")
+    remember(standing, "of the other")
+
+    assert remembered(local) == ["of one"]
+    assert set(local.ports().values()) & set(standing.ports().values()) == set()
+    assert local.dev["apiKey"] != standing.dev["apiKey"]
+    local.stop()
+    assert remembered(standing)[-1] == "of the other"
+
+
+async def test_the_same_data_twice_is_refused(standing: Local) -> None:
+    second = Local(standing.data).launch()
 
     code, said = second.ended()
 
     assert code != 0
     assert "running already" in said
     assert "CHATTERY_DATA" in said
-    assert local.dev["pids"]["supervisor"] == local.running.pid
+    assert standing.dev["pids"]["supervisor"] == standing.running.pid
 
 
-async def test_a_taken_port_is_refused_with_a_way_out(make: Make) -> None:
-    local = make("one").start()
-    taken = local.dev["baseUrl"].rpartition(":")[2]
-    assert not port_is_free(int(taken))
+async def test_a_taken_port_is_refused_with_a_way_out(make: Make, standing: Local) -> None:
+    taken = standing.dev["baseUrl"].rpartition(":")[2]
+    until(lambda: not port_is_free(int(taken)), "a gateway")
 
-    code, said = make("other", CHATTERY_PORT=taken).launch().ended()
+    code, said = make(CHATTERY_PORT=taken).launch().ended()
 
     assert code != 0
     assert f"Port {taken} is taken" in said
@@ -190,50 +179,46 @@ async def test_a_port_that_is_none_is_refused(make: Make, port: str) -> None:
     assert "CHATTERY_PORT must be a port number" in said
 
 
-@pytest.mark.parametrize(
-    ("server", "variable", "services"),
-    [
-        ("nats", "NATS_URL", SERVICES),
-        ("redis", "REDIS_URL", ("gateway", "ratelimit", "chat")),
-        ("vectors", "QDRANT_URL", ("chat", "ingest")),
-        ("postgres", "DATABASE_URL", ("gateway", "chat", "ingest", "webhooks")),
-    ],
-)
-async def test_a_server_of_ones_own_takes_the_place_of_ours(
-    make: Make, servers, server: str, variable: str, services: tuple[str, ...]
+OWN = {
+    "nats": ("NATS_URL", SERVICES),
+    "redis": ("REDIS_URL", ("gateway", "ratelimit", "chat")),
+    "vectors": ("QDRANT_URL", ("chat", "ingest")),
+    "postgres": ("DATABASE_URL", ("gateway", "chat", "ingest", "webhooks")),
+}
+
+
+@pytest.mark.parametrize("own", [("nats", "vectors"), ("redis", "postgres")])
+async def test_servers_of_ones_own_take_the_place_of_ours(
+    make: Make, servers, own: tuple[str, ...]
 ) -> None:
-    url = {
+    urls = {
         "nats": servers.nats_url,
         "redis": servers.redis_url,
         "vectors": servers.qdrant_url,
         "postgres": servers.admin_url,
-    }[server]
+    }
 
-    local = make(**{variable: url}).start()
+    local = make(**{OWN[server][0]: urls[server] for server in own}).start()
 
-    assert set(local.pids) == {"supervisor", *SERVERS, *SERVICES} - {server}
-    for service in services:
-        seen = local.environment_of(service)[variable]
-        if server == "postgres":
-            assert seen.startswith(f"postgresql://{service}:")
-            assert seen.rpartition("@")[2] == url.rpartition("@")[2]
-        else:
-            assert seen == url
-
-
-async def test_loopback_is_allowed_by_default_and_said(make: Make) -> None:
-    local = make("default").start()
-    assert local.environment_of("ingest")["CHATTERY_FETCH_ALLOW"] == "127.0.0.1/32"
-    assert local.environment_of("webhooks")["CHATTERY_WEBHOOK_ALLOW"] == "127.0.0.1/32"
-    until(lambda: "CHATTERY_FETCH_ALLOW" in local.said(), "the panel")
-
-    strict = make("strict", CHATTERY_FETCH_ALLOW="", CHATTERY_WEBHOOK_ALLOW="").start()
-    assert strict.environment_of("ingest")["CHATTERY_FETCH_ALLOW"] == ""
-    assert strict.environment_of("webhooks")["CHATTERY_WEBHOOK_ALLOW"] == ""
+    assert set(local.pids) == {"supervisor", *SERVERS, *SERVICES} - set(own)
+    for server in own:
+        variable, services = OWN[server]
+        for service in services:
+            seen = local.environment_of(service)[variable]
+            if server == "postgres":
+                assert seen.startswith(f"postgresql://{service}:")
+                assert seen.rpartition("@")[2] == urls[server].rpartition("@")[2]
+            else:
+                assert seen == urls[server]
 
 
-async def test_each_service_logs_to_a_file_of_its_own(make: Make) -> None:
-    local = make().start()
-    names = {path.name for path in (local.data / "logs").iterdir()}
+async def test_loopback_is_allowed_by_default_and_said(standing: Local) -> None:
+    assert standing.environment_of("ingest")["CHATTERY_FETCH_ALLOW"] == "127.0.0.1/32"
+    assert standing.environment_of("webhooks")["CHATTERY_WEBHOOK_ALLOW"] == "127.0.0.1/32"
+    until(lambda: "CHATTERY_FETCH_ALLOW" in standing.said(), "the panel")
+
+
+async def test_each_service_logs_to_a_file_of_its_own(standing: Local) -> None:
+    names = {path.name for path in (standing.data / "logs").iterdir()}
     assert names == {f"{name}.log" for name in (*SERVERS, *SERVICES)}
-    assert json.loads((local.data / "ports.json").read_text())["gateway"]
+    assert json.loads((standing.data / "ports.json").read_text())["gateway"]

@@ -72,7 +72,7 @@ async def test_a_change_of_the_policy_file_holds_without_a_restart(
     first = await bus.request(LIMITS_CHECK, asked, Context.system())
     assert first.limits[0].limit == 10
     policies.write_text("policies: {chat: {limit: 3}}\nplans: {free: {chat: {limit: 1}}}")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     limit = 10
     while limit != 3 and time.monotonic() < end:
         await asyncio.sleep(0.2)
@@ -88,8 +88,9 @@ async def test_a_policy_nobody_knows_does_not_limit(bus: Bus) -> None:
 
 
 async def test_two_hundred_clients_at_once_through_the_bus_admit_exactly_the_limit(
-    limits: Limits, somebody: str
+    bus: Bus, somebody: str
 ) -> None:
+    limits = Limits(bus, PolicyFile(None), budget=5)
     found = await asyncio.gather(*(ask(limits, somebody) for _ in range(200)))
     assert sum(admitted for admitted, _ in found) == 10
 
@@ -145,11 +146,12 @@ async def test_after_trouble_the_count_is_exact_again(
             await ask(limits, f"{somebody}-{n}")
     finally:
         servers.processes["redis"].send_signal(signal.SIGCONT)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while limits._breaker._failures:
         assert time.monotonic() < end
         await ask(limits, f"{somebody}-probe-{time.monotonic()}")
         await asyncio.sleep(0.1)
+    limits._budget = 5  # from here on it is slow, not away
     fresh = Limits(bus, PolicyFile(None), budget=5)
     found = await asyncio.gather(
         *(ask(one, somebody) for one in (limits, fresh) for _ in range(15))

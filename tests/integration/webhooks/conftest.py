@@ -89,7 +89,7 @@ class Webhooks:
         self.drain: Any = None
 
     async def call(self, endpoint: Any, request: Any, context: Context | None = None) -> Any:
-        return await self.bus.request(endpoint, request, context or self.context, timeout=10)
+        return await self.bus.request(endpoint, request, context or self.context, timeout=PATIENCE)
 
     async def endpoint(self, url: str, **fields: Any) -> calls.WebhookEndpoint:
         return await self.call(calls.WEBHOOK_CREATE, calls.CreateWebhook(url=url, **fields))

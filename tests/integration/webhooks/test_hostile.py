@@ -50,7 +50,7 @@ async def serve() -> AsyncIterator[Serve]:
         server.close()
 
 
-async def _post(url: str, timeout: float = 1.0, allow: tuple[str, ...] = LOOPBACK):
+async def _post(url: str, timeout: float = 20.0, allow: tuple[str, ...] = LOOPBACK):
     async with Sender.open(Targets(allow, http=False), timeout=timeout) as sender:
         return await sender.send(url, {"Content-Type": "application/json"}, b"{}")
 
@@ -63,11 +63,11 @@ async def test_one_byte_a_second_ends_at_the_deadline(serve: Serve) -> None:
             await asyncio.sleep(1)
 
     started = time.monotonic()
-    answer = await _post(await serve(drip))
+    answer = await _post(await serve(drip), timeout=1)
 
     assert not answer.succeeded
     assert answer.attempt.error == "No complete response in time."
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # all of it would take 40
 
 
 async def test_a_huge_body_is_not_read(serve: Serve) -> None:
@@ -81,7 +81,7 @@ async def test_a_huge_body_is_not_read(serve: Serve) -> None:
             await writer.drain()
             sent += 64 << 10
 
-    answer = await _post(await serve(flood), timeout=10)
+    answer = await _post(await serve(flood))
 
     assert answer.succeeded
     assert "64 kB" in str(answer.attempt.error)
@@ -97,7 +97,7 @@ async def test_a_gzip_bomb_stays_packed(serve: Serve) -> None:
         writer.write(head.encode() + bomb)
         await writer.drain()
 
-    answer = await _post(await serve(answer_packed), timeout=5)
+    answer = await _post(await serve(answer_packed))
 
     assert answer.succeeded
     assert "\0" not in answer.attempt.response_body
@@ -167,7 +167,7 @@ async def test_only_a_valid_certificate_is_taken(
         days=-1 if certificate == "expired" else 1,
     )
 
-    answer = await _post(await serve(fine, tls), timeout=5)
+    answer = await _post(await serve(fine, tls))
 
     assert (answer.attempt.status, answer.attempt.error) == (None if error else 200, error)
 
@@ -209,7 +209,7 @@ async def test_a_name_that_turns_private_after_the_check_is_refused_at_the_conne
     monkeypatch.setattr(socket, "getaddrinfo", flips)
     url = f"http://rebind.example:{port}/hook"
     await targets.check(url)
-    async with Sender.open(targets, timeout=3) as sender:
+    async with Sender.open(targets, timeout=20) as sender:
         answer = await sender.send(url, {}, b"{}")
 
     assert len(asked) >= 2

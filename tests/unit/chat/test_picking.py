@@ -51,6 +51,7 @@ async def relate() -> AsyncIterator[Relate]:
     await terms.load()
     async with QueryEmbedders.open(EmbedderSettings()) as embedders:
         of = named("test", PackagedEmbedder.model, PackagedEmbedder.dimensions)
+        await (await embedders.get(of)).queries.embed("ready")  # a question waits for no load
 
         async def by_meaning(question: str, texts: Sequence[str]) -> list[float] | None:
             return await embedders.relate(of, question, texts)

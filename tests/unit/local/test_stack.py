@@ -114,6 +114,13 @@ def test_what_the_user_sets_wins(tmp_path: Path) -> None:
     assert stack.base_url == "http://127.0.0.1:9000"
 
 
+def test_loopback_may_be_forbidden(tmp_path: Path) -> None:
+    strict = {"CHATTERY_FETCH_ALLOW": "", "CHATTERY_WEBHOOK_ALLOW": ""}
+    given = {program.name: program.env for program in Stack(tmp_path, 0, strict).services()}
+    assert given["ingest"]["CHATTERY_FETCH_ALLOW"] == ""
+    assert given["webhooks"]["CHATTERY_WEBHOOK_ALLOW"] == ""
+
+
 def test_all_addresses_are_loopback(stack: Stack) -> None:
     urls = (stack.nats_url("chat"), stack.redis_url(), stack.vectors_url())
     assert all("127.0.0.1" in url for url in (*urls, stack.database_url("chat")))
