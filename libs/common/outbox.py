@@ -44,6 +44,7 @@ from libs.common.telemetry import (
 )
 
 POLL_INTERVAL = 1.0  # seconds, when nobody woke us
+REST = 0.02  # seconds after a round: what commits meanwhile goes out together
 BATCH = 256  # rows a round
 RECONCILE_INTERVAL = 30.0  # seconds between two questions to the consumer
 LOOK_INTERVAL = 1.0  # seconds between two looks whether the stream is the one of before
@@ -99,6 +100,7 @@ class Outbox:
                     while await self._publish_batch() == BATCH:
                         pass
                 pause = POLL_INTERVAL
+                await asyncio.sleep(REST)
             except (AppError, TimeoutError) as exc:
                 log.warning("outbox_waits", reason=str(exc))
                 pause = min(pause * 1.5, 5.0)

@@ -26,6 +26,7 @@ from services.webhooks.feed import BATCH, Feed
 from services.webhooks.store import inbox
 
 LEASE = 6.0  # seconds
+REST = 0.02  # seconds after a round: what is published meanwhile comes in together
 LOOK = 1.0  # seconds between two looks at the stream when nothing was heard
 DUE = "webhooks.due"  # tells the other processes that there is something to claim
 
@@ -47,6 +48,7 @@ class Intake:
             try:
                 async with asyncio.timeout(30):
                     pause = LOOK if await self._lead() else LEASE / 3
+                await asyncio.sleep(REST)
             except (AppError, TimeoutError, nats.errors.Error) as exc:
                 log.warning("intake_waits", reason=str(exc))
                 pause = min(pause * 1.5, 5.0)
@@ -85,14 +87,13 @@ class Intake:
         """Take in all there is. False when another process does."""
         if self._stopped:
             return False
+        created, last = await self._feed.state()
         async with self._db.system() as tx:
             mine = await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE)
+            position = await inbox.position(tx, EVENTS, created) if mine else 0
         metrics.LEADER.set(mine)
         if not mine:
             return False
-        created, last = await self._feed.state()
-        async with self._db.system() as tx:
-            position = await inbox.position(tx, EVENTS, created)
         if position > last:  # the stream lost its end, or was put back: what is known is skipped
             log.warning("stream_went_back", position=position, last=last)
             position = 0
