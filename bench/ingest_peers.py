@@ -2,7 +2,7 @@
 
 ``embeddings`` answers ``/v1/embeddings`` with hashed words, fast, so that no embedder is what is
 measured; ``bare`` extracts, cuts and embeds files one after another with the service's own
-functions and keeps nothing: the floor. ``llama-index`` and ``haystack`` read the same files with
+functions and settings, and keeps nothing: the floor. ``llama-index`` and ``haystack`` read the same files with
 the same embedder into their own memory (``python -m bench.chat_peers`` installs them).
 Each prints what it made, and the seconds that took.
 """
@@ -49,23 +49,23 @@ def embeddings(port: int) -> None:
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
-async def bare(url: str, folder: Path) -> None:
-    from libs.retrieval.embed.http import HttpEmbedder
+async def bare(folder: Path) -> None:
+    from libs.retrieval.embed import EmbedderSettings, open_embedder
     from services.ingest.documents import from_extracted
     from services.ingest.extract import office
     from services.ingest.extract.charset import decode
 
     office.warm()
-    embedder = HttpEmbedder(url, MODEL)
-    await embedder.load()
-    made, started = 0, time.perf_counter()
-    for path in sorted(folder.iterdir()):
-        read = office.extract_markdown(decode(path.read_bytes(), None), path.stem)
-        document = await from_extracted(read, read.title, embedder)
-        await embedder.embed_passages([chunk.indexed(document.title) for chunk in document.chunks])
-        made += len(document.chunks)
-    _told(made, started)
-    await embedder.close()
+    async with open_embedder(EmbedderSettings()) as embedder:
+        await embedder.embed_passages(["ready"])
+        made, started = 0, time.perf_counter()
+        for path in sorted(folder.iterdir()):
+            read = office.extract_markdown(decode(path.read_bytes(), None), path.stem)
+            document = await from_extracted(read, read.title, embedder)
+            texts = [chunk.indexed(document.title) for chunk in document.chunks]
+            await embedder.embed_passages(texts)
+            made += len(document.chunks)
+        _told(made, started)
 
 
 def llama_index(url: str, folder: Path) -> None:
@@ -124,6 +124,6 @@ if __name__ == "__main__":
     if what == "embeddings":
         embeddings(int(rest[0]))
     elif what == "bare":
-        asyncio.run(bare(rest[0], Path(rest[1])))
+        asyncio.run(bare(Path(rest[0])))
     else:
         {"llama-index": llama_index, "haystack": haystack}[what](rest[0], Path(rest[1]))

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from contextlib import AsyncExitStack
+from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,10 +28,30 @@ from libs.retrieval.vectors import NewPoint, VectorStore
 SIZES = [int(n) for n in os.environ.get("CHATTERY_BENCH_POINTS", "1000,10000").split(",")]
 DIMENSIONS = 384
 QUESTIONS = 200
+WRITTEN_AT_ONCE = 1_000  # points in memory
 SHARE = 10  # one in so many points is of the chatbot that is asked
-WORDS = [
-    f"{a}{b}" for a in ("har", "sil", "eng", "val", "cop") for b in ("vest", "ver", "ine", "ley")
-]
+SYLLABLES = (
+    "ha",
+    "si",
+    "en",
+    "va",
+    "co",
+    "ma",
+    "to",
+    "be",
+    "do",
+    "fe",
+    "ri",
+    "lu",
+    "na",
+    "po",
+    "ke",
+)
+WORDS = ["".join(parts) for parts in product(SYLLABLES, repeat=3)]  # 3,375
+# As in a language few words make most texts: word n is as frequent as 1 / (n + 3).
+OFTEN = np.cumsum(1 / np.arange(3.0, 3.0 + len(WORDS)))
+OFTEN /= OFTEN[-1]
+TEXT_WORDS, QUESTION_WORDS = 120, 8
 START_TIMEOUT = 60.0  # seconds
 
 
@@ -61,7 +82,9 @@ async def _sizes(report: Report, url: str, pid: int) -> None:
         there = 0
         for size in SIZES:
             started = time.perf_counter()
-            await store.write(live, [_point(n, rng) for n in range(there, size)])
+            for start in range(there, size, WRITTEN_AT_ONCE):
+                end = min(size, start + WRITTEN_AT_ONCE)
+                await store.write(live, [_point(n, rng) for n in range(start, end)])
             written = (size - there) / (time.perf_counter() - started)
             there = size
             times = [await timed(lambda: _ask(store, live, rng)) for _ in range(QUESTIONS)]
@@ -74,18 +97,22 @@ async def _sizes(report: Report, url: str, pid: int) -> None:
 
 
 async def _ask(store: VectorStore, live: Collection, rng: np.random.Generator) -> None:
-    question = query_terms(" ".join(rng.choice(WORDS, 5)), "en")
+    question = query_terms(_text(rng, QUESTION_WORDS), "en")
     [found] = await store.search(live, "acc", "bot_0", [(_vector(rng), question)])
     assert found.dense
 
 
 def _point(number: int, rng: np.random.Generator) -> NewPoint:
-    text = " ".join(rng.choice(WORDS, 80))
+    text = _text(rng, TEXT_WORDS)
     passage = StoredPassage(
         account="acc", chatbot=f"bot_{number % SHARE}", item=f"kn_{number // 10}", generation=1,
         ordinal=number % 10, state="live", kind="text", text=text, title="Page",
     )  # fmt: skip
     return NewPoint(passage, passage_terms(text, "en"), _vector(rng))
+
+
+def _text(rng: np.random.Generator, words: int) -> str:
+    return " ".join(WORDS[n] for n in np.searchsorted(OFTEN, rng.random(words)))
 
 
 def _vector(rng: np.random.Generator) -> np.ndarray:
