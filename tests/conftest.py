@@ -38,6 +38,29 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("steady")
 
 
+# What is started once and shared: its tests stay in one process of `pytest -n`. Of several that
+# a file might belong to, the first; the rollout is here so that both processes end together.
+TOGETHER = {
+    "the product": ("tests/browser/", "tests/e2e/"),
+    "stacks": ("tests/integration/local/",),
+    "servers": ("tests/integration/", "tests/k8s/", "tests/rollout/"),
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files as they are, but those that share something as one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            found = (name for name, folders in TOGETHER.items() if file.startswith(folders))
+            return next(found, file)
+
+    return Shared(config, log)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_blocks() -> Iterator[None]:
     """A call of ours that blocks the event loop raises where it is made."""
