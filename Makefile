@@ -25,7 +25,7 @@ webhook-listen: .venv/run.stamp ## Receive webhooks on this machine: print, veri
 rotate-secrets: .venv/run.stamp ## Give the stack a new key for the secrets it keeps, and seal them anew
 	@exec $(PY) -m deploy.local rotate-secrets
 
-test: .venv/dev.stamp ## Run all tests on real servers, two files at a time (ARGS="-k name" narrows)
+test: .venv/dev.stamp ## Run all tests on real servers, two at a time (ARGS="-k name" narrows)
 	@exec $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp ## Lint, format, types, import rules, house rules

@@ -38,12 +38,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("steady")
 
 
-# What is started once and shared: its tests stay in one process of `pytest -n`. Of several that
-# a file might belong to, the first; the rollout is here so that both processes end together.
+# What is started once and shared: its tests stay in one process of `pytest -n`. Of two that fit,
+# the first.
 TOGETHER = {
     "the product": ("tests/browser/", "tests/e2e/"),
     "stacks": ("tests/integration/local/",),
-    "servers": ("tests/integration/", "tests/k8s/", "tests/rollout/"),
+    "servers": ("tests/integration/", "tests/k8s/"),
 }
 
 

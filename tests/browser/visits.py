@@ -18,6 +18,14 @@ LOOK_INSIDE = """
 const attach = Element.prototype.attachShadow;
 Element.prototype.attachShadow = function (how) { return attach.call(this, {...how, mode: "open"}); };
 """
+# What was just put in is drawn, and what moves and will come to an end is there.
+STAND_STILL = """async () => {
+    await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    const roots = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean);
+    const moving = [document, ...roots].flatMap((root) => root.getAnimations())
+        .filter((a) => a.playState === "running" && a.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(moving.map((a) => a.finished));
+}"""
 
 
 @dataclass
@@ -56,14 +64,14 @@ class Visits:
 
 
 async def look(
-    page: Page, name: str, *, settle: int = 350, full_page: bool = False, part: str = "html"
+    page: Page, name: str, *, full_page: bool = False, part: str = "html"
 ) -> list[dict[str, Any]]:
     """Keep a screenshot, and return what axe-core has against the page, or against parts of it.
 
-    ``settle``: milliseconds to wait; half faded in, nothing has enough contrast.
+    Waits for what moves: half faded in, nothing has enough contrast.
     """
     SHOTS.mkdir(parents=True, exist_ok=True)
-    await page.wait_for_timeout(settle)
+    await page.evaluate(STAND_STILL)
     await page.screenshot(path=SHOTS / f"{name}.png", full_page=full_page)
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE.read_text() + "\n;0")

@@ -33,7 +33,7 @@ class Tour:
         await go(self.page, path)
 
     async def see(self, name: str, part: str = "html") -> None:
-        found = await look(self.page, f"dashboard-{name}-{self._look}", settle=0, part=part)
+        found = await look(self.page, f"dashboard-{name}-{self._look}", part=part)
         wide = await self.page.evaluate(
             "(part) => Math.max(...[...document.querySelectorAll(part)].map("
             "(e) => e.scrollWidth - e.clientWidth))",

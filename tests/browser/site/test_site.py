@@ -24,7 +24,7 @@ async def test_the_page_says_what_it_is_in_both_themes(visits: Visits, api: Api)
             reduced_motion="reduce",
         )
         await expect(page.get_by_role("heading", level=1)).to_contain_text("own knowledge")
-        found = await look(page, f"site-{scheme}-{width}", settle=50, full_page=True)
+        found = await look(page, f"site-{scheme}-{width}", full_page=True)
         assert found == [], json.dumps(found, indent=1)
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width
@@ -58,7 +58,7 @@ async def test_the_reference_can_be_read_in_both_themes(visits: Visits, api: Api
         await expect(page.locator("article")).not_to_have_count(0)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
         await page.evaluate(PRUNE, PARTS)
-        found = await look(page, f"docs-{scheme}-{width}", settle=50, part=PARTS)
+        found = await look(page, f"docs-{scheme}-{width}", part=PARTS)
         assert found == [], json.dumps(found, indent=1)
 
 

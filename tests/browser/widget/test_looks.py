@@ -52,7 +52,7 @@ async def test_every_state_is_accessible_and_kept_to_look_at(
             width, height = SIZES[size]
             await page.set_viewport_size({"width": width, "height": height})
             name = f"widget-{language}-{state}-{size}-{scheme}"
-            found.extend((name, one) for one in await look(page, name, settle=0))
+            found.extend((name, one) for one in await look(page, name))
 
     widget = Widget(page)
     await widget.launcher.wait_for()

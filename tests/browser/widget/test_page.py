@@ -36,12 +36,11 @@ async def test_a_hostile_stylesheet_changes_nothing(visits: Visits, shop: Shop, 
     await widget.open()
 
     await widget.page.mouse.move(0, 0)  # it rises a little under the pointer
-    await widget.page.wait_for_timeout(300)
+    await look(widget.page, "widget-hostile")
     box = await widget.launcher.bounding_box()
     assert box == {"x": 1024, "y": 724, "width": 56, "height": 56}
     size = await widget.bubble.first.evaluate("e => getComputedStyle(e).fontSize")
     assert size == "15px"
-    await look(widget.page, "widget-hostile")
 
 
 async def test_everything_can_be_done_with_the_keyboard(

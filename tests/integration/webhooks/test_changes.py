@@ -45,9 +45,10 @@ async def test_a_redelivered_head_takes_along_what_waits_behind_it(
     start: Any, receiver: Receiver
 ) -> None:
     webhooks = await start(webhook_schedule="1h")
-    down = True
+    down, all_there = True, asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
+        await all_there.wait()
         return web.Response(status=503 if down else 200)
 
     receiver.answers["/hook"] = answer
@@ -55,6 +56,9 @@ async def test_a_redelivered_head_takes_along_what_waits_behind_it(
     for text in ("one", "two", "three"):
         await webhooks.publish(text)
     await receiver.wait(1)
+    while len(await webhooks.deliveries(made.id)) < 3:
+        await asyncio.sleep(0.02)
+    all_there.set()
     while len(waiting := await webhooks.deliveries(made.id, status="pending")) < 3:
         await asyncio.sleep(0.02)
     assert all(d.next_attempt_at > datetime.now(UTC) + timedelta(minutes=30) for d in waiting)
