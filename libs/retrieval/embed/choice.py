@@ -14,7 +14,7 @@ from libs.retrieval.embed.http import HttpEmbedder
 from libs.retrieval.embed.packaged import PackagedEmbedder
 from libs.retrieval.embed.port import Embedder
 
-FASTEMBED_DEFAULT = "intfloat/multilingual-e5-small"
+FASTEMBED_DEFAULT = "intfloat/multilingual-e5-large"  # the smaller ones are not among its models
 
 
 class EmbedderSettings(BaseSettings):
@@ -66,7 +66,10 @@ async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIte
     else:
         raise EmbedderMisconfigured
     try:
-        await embedder.load()
+        try:
+            await embedder.load()
+        except ValueError as exc:  # it has no such model
+            raise EmbedderMisconfigured(str(exc)) from exc
         yield embedder
     finally:
         await embedder.close()

@@ -9,6 +9,7 @@ import numpy as np
 from libs.retrieval.embed.port import Vector, clean, estimate_tokens, normalised
 
 BATCH = 8
+_E5 = {"query_embed": "query: ", "passage_embed": "passage: "}  # what its models were trained with
 
 
 class FastEmbedder:
@@ -47,8 +48,10 @@ class FastEmbedder:
         self._engine = TextEmbedding(self._name, threads=1)
 
     async def _run(self, pool: ThreadPoolExecutor, way: str, texts: list[str]) -> list[Vector]:
+        prefix = _E5[way] if "e5" in self._name else ""
+
         def encode(batch: list[str]) -> list[Vector]:
-            rows = list(getattr(self._engine, way)(batch))
+            rows = list(getattr(self._engine, way)([prefix + text for text in batch]))
             return normalised(np.array(rows, dtype=np.float32))
 
         loop = asyncio.get_running_loop()
