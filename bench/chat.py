@@ -105,7 +105,7 @@ async def _compare(
     for delay, at_once, count in (
         (0.0, 1, 40),
         (0.0, 50, 400),
-        (DELAY, 50, 150),
+        (DELAY, 50, 400),
         (CROWD_DELAY, 500, 500),
     ):
         await http.post(f"{model}/delay", json=delay)
