@@ -143,7 +143,7 @@ class Builder:
         (self._once(stage).root / name.lstrip("/")).rename(target)
 
     def _run(self, image: Image, command: str) -> None:
-        words = shlex.split(image.outside(command))
+        words = [image.outside(word) for word in shlex.split(command)]
         if " pip " in command:
             venv = image.root / "opt/venv"
             self._install(image.path(words[words.index("-r") + 1]), venv)
