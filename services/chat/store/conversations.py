@@ -87,17 +87,18 @@ async def insert(
 async def hold_for(tx: Tx, account: str, answer: str, owner: str) -> ConversationRow | None:
     """The conversation of an answer that is to end, both locked.
 
-    None when the answer ended already or is another's, or its chatbot is being deleted. Planned
-    anew each time: a plan kept from when tables were small went through all the chatbot's
-    conversations.
+    None when the answer ended already or is another's, or its chatbot is being deleted. The
+    conversation is named by its key: from a plan made while tables were small, Postgres went
+    through all the chatbot's conversations.
     """
     cursor = await tx.execute(
         "select c.* from answers a join conversations c on c.id = a.conversation_id"
         " join chatbots b on b.id = c.chatbot_id and b.status = 'active'"
-        " where a.account_id = %s and a.id = %s and a.owner = %s and a.finished_at is null"
-        " and c.account_id = a.account_id for update of c, a",
-        (account, answer, owner),
-        prepare=False,
+        " where a.account_id = %(account)s and a.id = %(answer)s and a.owner = %(owner)s"
+        " and a.finished_at is null and c.account_id = a.account_id"
+        " and c.id = (select conversation_id from answers where id = %(answer)s)"
+        " for update of c, a",
+        {"account": account, "answer": answer, "owner": owner},
     )
     row = await cursor.fetchone()
     return _row(row) if row else None
