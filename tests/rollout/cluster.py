@@ -135,7 +135,7 @@ class Cluster:
 
     async def _replica(self, service: str) -> Replica:
         """Start one more; it is not at the balancer yet."""
-        health = free_port()
+        health = free_port((self.port, *self.slots))
         slot = -1
         env = {
             **self.stack.environment(service),
