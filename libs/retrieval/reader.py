@@ -1,8 +1,8 @@
 """The vector store as a search needs it: two requests of Qdrant's REST API, over plain HTTP.
 
 The stock client checks each request and each hit as an object, takes longer for it than the
-store takes to search, and 50 MB of memory. Whoever writes goes through it (`vectors`); whoever
-only asks has no use for it.
+store takes to search, and 50 MB of memory. What is asked for seldom goes through it (`vectors`);
+whoever only searches has no use for it.
 """
 
 import asyncio

@@ -8,11 +8,10 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.common.errors import AppError
 from libs.retrieval.embed.fast import FastEmbedder
 from libs.retrieval.embed.http import HttpEmbedder
 from libs.retrieval.embed.packaged import PackagedEmbedder
-from libs.retrieval.embed.port import Embedder
+from libs.retrieval.embed.port import Embedder, EmbedderMisconfigured
 
 FASTEMBED_DEFAULT = "intfloat/multilingual-e5-large"  # the smaller ones are not among its models
 
@@ -28,12 +27,6 @@ class EmbedderSettings(BaseSettings):
     embeddings_api_key: SecretStr = SecretStr("")
     embeddings_dimensions: int = 0  # 0 asks the server
     embed_threads: int = 1  # threads for passages; queries have their own
-
-
-class EmbedderMisconfigured(AppError):
-    """CHATTERY_EMBEDDER=http needs CHATTERY_EMBEDDINGS_URL and CHATTERY_EMBEDDINGS_MODEL."""
-
-    code = "embedder_misconfigured"
 
 
 def model_of(settings: EmbedderSettings) -> str:
@@ -66,10 +59,7 @@ async def open_embedder(settings: EmbedderSettings, model: str = "") -> AsyncIte
     else:
         raise EmbedderMisconfigured
     try:
-        try:
-            await embedder.load()
-        except ValueError as exc:  # it has no such model
-            raise EmbedderMisconfigured(str(exc)) from exc
+        await embedder.load()
         yield embedder
     finally:
         await embedder.close()

@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from libs.retrieval.embed.port import Vector, clean, estimate_tokens, normalised
+from libs.retrieval.embed.port import (
+    EmbedderMisconfigured,
+    Vector,
+    clean,
+    estimate_tokens,
+    normalised,
+    prefixed,
+)
 
 BATCH = 8
-_E5 = {"query_embed": "query: ", "passage_embed": "passage: "}  # what its models were trained with
 
 
 class FastEmbedder:
@@ -30,10 +36,10 @@ class FastEmbedder:
         self.dimensions = len((await self.embed_queries(["ready"]))[0])
 
     async def embed_queries(self, texts: list[str]) -> list[Vector]:
-        return await self._run(self._queries, "query_embed", texts)
+        return await self._run(self._queries, "query", texts)
 
     async def embed_passages(self, texts: list[str]) -> list[Vector]:
-        return await self._run(self._passages, "passage_embed", texts)
+        return await self._run(self._passages, "passage", texts)
 
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
@@ -45,13 +51,17 @@ class FastEmbedder:
     def _load(self) -> None:
         from fastembed import TextEmbedding  # pyright: ignore[reportMissingImports]
 
-        self._engine = TextEmbedding(self._name, threads=1)
+        try:
+            self._engine = TextEmbedding(self._name, threads=1)
+        except ValueError as exc:  # it has no such model
+            raise EmbedderMisconfigured(str(exc)) from exc
 
     async def _run(self, pool: ThreadPoolExecutor, way: str, texts: list[str]) -> list[Vector]:
-        prefix = _E5[way] if "e5" in self._name else ""
+        embed = getattr(self._engine, f"{way}_embed")
+        prefix = f"{way}: " if prefixed(self._name) else ""
 
         def encode(batch: list[str]) -> list[Vector]:
-            rows = list(getattr(self._engine, way)([prefix + text for text in batch]))
+            rows = list(embed([prefix + text for text in batch]))
             return normalised(np.array(rows, dtype=np.float32))
 
         loop = asyncio.get_running_loop()

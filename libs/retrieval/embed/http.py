@@ -15,6 +15,7 @@ from libs.retrieval.embed.port import (
     clean,
     estimate_tokens,
     normalised,
+    prefixed,
 )
 
 BATCH = 32  # texts a request
@@ -24,8 +25,6 @@ TIMEOUT = aiohttp.ClientTimeout(total=60, connect=5)  # seconds, one request of 
 QUERY_TIMEOUT = aiohttp.ClientTimeout(total=5, connect=2)  # seconds, a question is waiting
 LONGEST = 32_000  # characters of one text
 LARGEST_ANSWER = 64 << 20  # bytes
-
-_PREFIXED = ("e5-",)  # families trained with "query: " and "passage: " before the text
 
 
 class _Item(msgspec.Struct):
@@ -62,7 +61,7 @@ class HttpEmbedder:
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
-        self._prefixed = any(part in name.lower() for part in _PREFIXED)
+        self._prefixed = prefixed(name)
 
     async def load(self) -> None:
         """Learn the dimensions from the server when they are not configured."""

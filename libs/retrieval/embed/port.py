@@ -6,9 +6,10 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from libs.common.errors import Unavailable
+from libs.common.errors import AppError, Unavailable
 
 Vector = NDArray[np.float32]
+_PREFIXED = ("e5-",)  # families trained with "query: " and "passage: " before the text
 
 _UNSENDABLE = regex.compile(r"[\x00\ud800-\udfff]")
 _DENSE_SCRIPT = regex.compile(
@@ -20,6 +21,12 @@ class EmbeddingFailed(Unavailable):
     """The embedder did not answer; try again shortly."""
 
     code = "embedder_unavailable"
+
+
+class EmbedderMisconfigured(AppError):
+    """CHATTERY_EMBEDDER=http needs CHATTERY_EMBEDDINGS_URL and CHATTERY_EMBEDDINGS_MODEL."""
+
+    code = "embedder_misconfigured"
 
 
 class Embedder(Protocol):
@@ -59,3 +66,8 @@ def estimate_tokens(text: str) -> int:
 def normalised(vectors: NDArray[np.float32]) -> list[Vector]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return list((vectors / np.maximum(lengths, 1e-12)).astype(np.float32))
+
+
+def prefixed(name: str) -> bool:
+    """Whether a model was trained with ``query: `` and ``passage: `` before its texts."""
+    return any(part in name.lower() for part in _PREFIXED)

@@ -96,7 +96,8 @@ async def hold_for(tx: Tx, account: str, answer: str, owner: str) -> Conversatio
         " join chatbots b on b.id = c.chatbot_id and b.status = 'active'"
         " where a.account_id = %(account)s and a.id = %(answer)s and a.owner = %(owner)s"
         " and a.finished_at is null and c.account_id = a.account_id"
-        " and c.id = (select conversation_id from answers where id = %(answer)s)"
+        " and c.id = (select conversation_id from answers"
+        "  where account_id = %(account)s and id = %(answer)s)"
         " for update of c, a",
         {"account": account, "answer": answer, "owner": owner},
     )

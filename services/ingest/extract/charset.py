@@ -25,8 +25,8 @@ _AS_BROWSERS_DO = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "ascii": "utf-8"
 
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _BY_LANGUAGE = {
-    **dict.fromkeys(("pl", "cs", "hu", "ro", "sk", "sl", "hr"), "cp1250"),
-    **dict.fromkeys(("lt", "lv", "et"), "cp1257"),
+    **dict.fromkeys(("pl", "cs", "hu", "ro"), "cp1250"),
+    **dict.fromkeys(("lt", "et"), "cp1257"),
     "tr": "cp1254",
     "vi": "cp1258",
 }

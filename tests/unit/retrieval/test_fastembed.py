@@ -6,7 +6,8 @@ from types import ModuleType
 import pytest
 
 from libs.retrieval.embed import choice
-from libs.retrieval.embed.choice import EmbedderMisconfigured, EmbedderSettings, open_embedder
+from libs.retrieval.embed.choice import EmbedderSettings, open_embedder
+from libs.retrieval.embed.port import EmbedderMisconfigured
 
 
 class _TextEmbedding:
