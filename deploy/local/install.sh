@@ -4,17 +4,25 @@ set -eu
 cd "$(dirname "$0")/../.."
 what=$1
 python=${PYTHON:-}
+usable() { # a program's name or path: new enough, and able to make environments
+    command -v "$1" >/dev/null 2>&1 &&
+        "$1" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
 if [ -z "$python" ]; then
-    for candidate in python3.13 python3.12 python3.11 python3; do
-        if command -v "$candidate" >/dev/null 2>&1 &&
-            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    # The distribution's own first: it is built with optimizations, which version managers often
+    # leave out (a loop takes half as long again). macOS has none, and asks to install it.
+    own=/usr/bin/python3
+    [ "$(uname)" = Linux ] || own=
+    for candidate in $own python3.13 python3.12 python3.11 python3; do
+        if usable "$candidate"; then
             python=$candidate
             break
         fi
     done
 fi
 if [ -z "$python" ]; then
-    echo "Chattery needs Python 3.11 or newer, and none was found. Set PYTHON to one." >&2
+    echo "Chattery needs Python 3.11 or newer with its module venv, and none was found." >&2
+    echo "Install one (Debian: apt install python3-venv), or set PYTHON to one." >&2
     exit 1
 fi
 if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
