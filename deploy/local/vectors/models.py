@@ -31,6 +31,9 @@ class BadRequest(Exception):
     """The request can't be understood."""
 
 
+SEARCH_THREADS = 1  # of a collection; handing a search to more takes longer than a small one
+
+
 def config(body: Json) -> edge.EdgeConfig:
     """The engine's configuration for a ``PUT /collections/{name}`` body."""
     vectors = body.get("vectors") or {}
@@ -43,7 +46,12 @@ def config(body: Json) -> edge.EdgeConfig:
         )
         for name, params in (body.get("sparse_vectors") or {}).items()
     }
-    return edge.EdgeConfig(vectors=dense or None, sparse_vectors=sparse or None, wal_enabled=True)
+    return edge.EdgeConfig(
+        vectors=dense or None,
+        sparse_vectors=sparse or None,
+        max_search_threads=SEARCH_THREADS,
+        wal_enabled=True,
+    )
 
 
 def _dense(params: Json) -> edge.EdgeVectorParams:

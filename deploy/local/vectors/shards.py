@@ -50,7 +50,7 @@ class Collections:
                 shutil.rmtree(folder)
                 continue
             body = json.loads(settings.read_text())
-            shard = edge.EdgeShard.load(str(folder / "shard"))
+            shard = edge.EdgeShard.load(str(folder / "shard"), models.config(body["config"]))
             self.collections[body["name"]] = Collection(folder, body, shard)
         if self._aliases_file.exists():
             self.aliases = json.loads(self._aliases_file.read_text())
