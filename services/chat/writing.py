@@ -82,7 +82,8 @@ class Writer:
                 await sheet.write(piece.text)
                 if first and sheet.first_token_ms is not None:
                     metrics.FIRST_TOKEN.observe(sheet.first_token_ms / 1000)
-                await sheet.rest()
+                if not piece.last:
+                    await sheet.rest()
 
     async def _read(self, answer: AnswerRow) -> Scene:
         account = answer.account_id
@@ -102,17 +103,17 @@ class Writer:
             yield Ending(finish="escalated")
             return
         if known := _by_heart(scene):
-            yield Delta(known)
+            yield Delta(known, last=True)
             yield Ending()
             return
         if self._model is None and _forbidden(scene):
-            yield Delta(texts.text(texts.FORBIDDEN, language))
+            yield Delta(texts.text(texts.FORBIDDEN, language), last=True)
             yield Ending()
             return
         found = await self._find(scene, scene.text)
         if not found.answerable or not found.passages:
             for piece in deltas(_abstention(scene)):
-                yield Delta(piece)
+                yield piece
             yield Ending(finish="no_answer")
             return
         question = Question(
@@ -130,7 +131,7 @@ class Writer:
         async with aclosing(answerer.answer(question)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Ending) and not sheet.text and piece.finish != "escalated":
-                    yield Delta(_abstention(scene))  # a model that said nothing at all
+                    yield Delta(_abstention(scene), last=True)  # a model that said nothing at all
                     piece = Ending(finish="no_answer")
                 yield piece
 

@@ -158,7 +158,7 @@ class ClaudeAnswerer:
                 async for text in pieces:
                     if clean := citations.feed(text):
                         shown = True
-                        yield Delta(clean)
+                        yield Delta(clean, last=made.stop not in (None, "tool_use"))
             calls = [block for block in made.content if block["type"] == "tool_use"]
             if made.stop != "tool_use" or not calls:
                 break

@@ -23,7 +23,7 @@ class ExtractiveAnswerer:
             yield Ending(finish="no_answer")
             return
         for delta in deltas("\n\n".join(paragraphs(chosen))):
-            yield Delta(delta)
+            yield delta
         passages = question.passages
         sources = one_per_item([source(passages[s.passage], s.quote) for s in chosen])
         yield Ending(finish="complete", sources=sources)
@@ -48,7 +48,7 @@ def space(before: str) -> str:
     return "" if before[-1:] in "。！？" else " "
 
 
-def deltas(text: str) -> list[str]:
+def deltas(text: str) -> list[Delta]:
     """The text in pieces of some words, as a model would send it; together they are the text."""
     pieces: list[str] = []
     start = words = 0
@@ -59,4 +59,4 @@ def deltas(text: str) -> list[str]:
             start, words = position + 1, 0
     if start < len(text):
         pieces.append(text[start:])
-    return pieces
+    return [Delta(piece, last=n == len(pieces)) for n, piece in enumerate(pieces, start=1)]

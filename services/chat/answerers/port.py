@@ -54,9 +54,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """A piece of the answer's text."""
+    """A piece of the answer's text; after the ``last`` none follows, as far as can be told."""
 
     text: str
+    last: bool = False
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
