@@ -21,6 +21,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,10 @@ async def measure(report: Report) -> None:
             asks["nginx"] = lambda run: _ask_http(http, proxy, run)
         if chat_peers.installed():
             answer = f"How do I reset the password?\n{TEXT.split(' ', 9)[9]}"  # as long in all
-            peer = stack.enter_context(chat_peers.hayhooks(folder, model, answer))
+            peer, models = stack.enter_context(chat_peers.hayhooks(folder, model, answer))
             await _up(http, f"{peer}/v1/chat/completions")
-            asks["hayhooks"] = lambda run: _ask_peer(http, peer, run)
+            for title, name in models.items():
+                asks[title] = partial(_ask_peer, http, peer, name)
         else:
             report.say("  hayhooks is not there: `python -m bench.chat_peers` installs it")
         _report_memory(report, product, "at rest", "≤ 600")
@@ -112,8 +114,8 @@ async def _compare(
         name = f"{at_once} at once, {delay * 1000:g} ms a token"
         runs: dict[str, Run] = {}
         for who, ask in asks.items():
-            if who == "hayhooks" and at_once > 50:
-                continue  # it takes minutes
+            if who in chat_peers.PIPELINES and at_once > 50:
+                continue  # they take minutes
             await _load(ask, at_once, at_once)  # warm: connections, caches, code
             before = product.cpu()
             runs[who] = await _load(ask, at_once, count)
@@ -373,10 +375,10 @@ async def _ask_http(http: aiohttp.ClientSession, base: str, run: Run) -> None:
                 clock.chunk()
 
 
-async def _ask_peer(http: aiohttp.ClientSession, base: str, run: Run) -> None:
+async def _ask_peer(http: aiohttp.ClientSession, base: str, model: str, run: Run) -> None:
     clock = Clock(run)
     body = {
-        "model": "answers",
+        "model": model,
         "messages": [{"role": "user", "content": QUESTIONS[0]}],
         "stream": True,
     }
