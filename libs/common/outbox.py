@@ -44,7 +44,7 @@ from libs.common.telemetry import (
 )
 
 POLL_INTERVAL = 1.0  # seconds, when nobody woke us
-REST = 0.02  # seconds after a round: what commits meanwhile goes out together
+REST = 0.05  # seconds after a round: what commits meanwhile goes out together
 BATCH = 256  # rows a round
 RECONCILE_INTERVAL = 30.0  # seconds between two questions to the consumer
 LOOK_INTERVAL = 1.0  # seconds between two looks whether the stream is the one of before

@@ -35,7 +35,7 @@ from services.chat.writing import ConversationGone, Scene, Writer
 SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
 RENEW_INTERVAL = 0.5  # seconds; a lease lasts 3
 SWEPT = 50  # answers taken at once
-SAVE_INTERVAL = 0.3  # seconds between two savings of what was shown
+SAVE_INTERVAL = 1.0  # seconds between two savings of what was shown
 FRAMES_A_SECOND = 600  # of all answers of this process; beyond that they grow longer
 SHORTEST_PACE = 0.01  # seconds to rest between two frames of one answer
 LONGEST_PACE = 0.3

@@ -2,13 +2,13 @@
 
 import asyncio
 import importlib.metadata
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import qdrant_edge as edge
 from aiohttp import web
 
@@ -21,6 +21,8 @@ Op = edge.UpdateOperation
 
 FLUSH_INTERVAL = 2.0  # seconds between two flushes of what changed
 MAX_BODY = 64 << 20  # bytes
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 class Engine:
@@ -78,7 +80,7 @@ async def _envelope(
     except Exception as exc:  # the engine's own
         status, body = 500, _error(f"Service internal error: {exc}")
     body["time"] = time.perf_counter() - started
-    return web.json_response(body, status=status)
+    return web.Response(body=_encode(body), status=status, content_type="application/json")
 
 
 def _error(message: str) -> Json:
@@ -87,8 +89,8 @@ def _error(message: str) -> Json:
 
 async def _body(request: web.Request) -> Json:
     try:
-        body = json.loads(await request.read() or b"{}")
-    except json.JSONDecodeError as exc:
+        body = _decode(await request.read() or b"{}")
+    except msgspec.DecodeError as exc:
         raise BadRequest(str(exc)) from exc
     if not isinstance(body, dict):
         raise BadRequest("expected an object")
