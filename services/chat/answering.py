@@ -35,8 +35,8 @@ from services.chat.writing import ConversationGone, Scene, Writer
 SWEEP_INTERVAL = 0.5  # seconds between two looks for answers that nobody works on
 RENEW_INTERVAL = 0.5  # seconds; a lease lasts 3
 SWEPT = 50  # answers taken at once
-SAVE_INTERVAL = 1.0  # seconds between two savings of what was shown
-FRAMES_A_SECOND = 600  # of all answers of this process; beyond that they grow longer
+SAVE_INTERVAL = 1.0  # seconds between two savings of what was shown, lest the bus is lost with us
+FRAMES_A_SECOND = 500  # of all answers of this process; beyond that they grow longer
 SHORTEST_PACE = 0.01  # seconds to rest between two frames of one answer
 LONGEST_PACE = 0.3
 LONGEST = 150.0  # seconds an answer may take

@@ -26,7 +26,7 @@ from services.webhooks.feed import BATCH, Feed
 from services.webhooks.store import inbox
 
 LEASE = 6.0  # seconds
-REST = 0.05  # seconds after a round: what is published meanwhile comes in together
+REST = 0.02  # seconds after a round: what is published meanwhile comes in together
 LOOK = 1.0  # seconds between two looks at the stream when nothing was heard
 DUE = "webhooks.due"  # tells the other processes that there is something to claim
 
