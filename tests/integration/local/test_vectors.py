@@ -312,4 +312,4 @@ async def test_an_unknown_route_is_told_in_qdrants_shape(server: VectorsServer) 
         connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 404")
-    assert b'{"status": {"error":' in answer
+    assert b'{"status":{"error":' in answer
