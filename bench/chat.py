@@ -308,6 +308,7 @@ async def _product(data: Path, model: str, http: aiohttp.ClientSession) -> Async
         "CHATTERY_PORT": "0",
         "CHATTERY_TRUSTED_PROXIES": "127.0.0.1/32",  # each question from an address of its own
         "CHATTERY_MAX_STREAMS_PER_IP": "2000",
+        "CHATTERY_ANSWERS_AN_ACCOUNT": "600",  # the many are all of one account
         "ANTHROPIC_API_KEY": "bench",
         "ANTHROPIC_BASE_URL": model,
     }
