@@ -95,6 +95,10 @@ class Runner:
             if not self._promised[account]:
                 del self._promised[account]
 
+    def look(self, scene: Scene) -> Scene:
+        """Begin to look for what an answer will be written from, if there is to be one here."""
+        return self._writer.look(scene)
+
     def start(self, answer: AnswerRow, scene: Scene) -> None:
         """Begin what was stored as ours; what was queued is looked for whenever one ends."""
         if answer.owner != self._owner:

@@ -24,7 +24,7 @@ from services.chat.store import answers, chatbots, conversations, messages
 from services.chat.store.answers import Finish
 from services.chat.store.conversations import ConversationRow
 from services.chat.store.messages import LAST, NewMessage
-from services.chat.writing import HISTORY, scene
+from services.chat.writing import HISTORY, Scene, turns
 
 
 class VisitorMismatch(Forbidden):
@@ -39,9 +39,7 @@ class _Asked(msgspec.Struct, frozen=True):
     reply: Asked
     sheet: Sheet | None = None
     stored: AsyncCursor[DictRow] | None = None  # the answer
-    chatbot: Chatbot | None = None
-    talk: ConversationRow | None = None
-    said: list[Message] = []
+    scene: Scene | None = None
 
 
 class Asking:
@@ -67,10 +65,8 @@ class Asking:
 
     async def _start(self, asked: _Asked) -> None:
         """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""
-        if asked.stored is None or asked.chatbot is None or asked.talk is None:
-            return
-        answer = await answers.inserted(asked.stored)
-        self._runner.start(answer, scene(answer, asked.chatbot, asked.talk, asked.said))
+        if asked.stored is not None and asked.scene is not None:
+            self._runner.start(await answers.inserted(asked.stored), asked.scene)
 
     async def _ask(
         self,
@@ -112,6 +108,7 @@ class Asking:
         await self._outbox.add(tx, _new_message(account, conversation, message.id, request.message))
         answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
         reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
+        language = request.language or conversation.language
         stored = await answers.insert(
             tx,
             account,
@@ -120,14 +117,17 @@ class Asking:
             conversation=conversation.id,
             question=message.id,
             message=new_id("msg"),
-            language=request.language or conversation.language,
+            language=language,
             traceparent=traceparent(),
             owner=owner,
         )
         sheet = await self._without_bot(tx, account, chatbot, talk, request, reply, watchers)
         if sheet is not None:
             return _Asked(reply, sheet)
-        return _Asked(reply, None, stored, chatbot, talk, [*earlier, message])
+        scene = Scene(account, language, chatbot, talk, request.message, turns(earlier))
+        if owner is not None:
+            scene = self._runner.look(scene)  # while all of this is stored
+        return _Asked(reply, None, stored, scene)
 
     async def _conversation(
         self,

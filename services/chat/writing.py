@@ -33,25 +33,24 @@ _SIDES: dict[str, Literal["visitor", "bot", "person"]] = {"visitor": "visitor", 
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What an answer is written from."""
+    """What an answer is written from; ``found`` where looking for it began already."""
 
-    answer: AnswerRow
+    account: str
+    language: str
     chatbot: Chatbot
     talk: ConversationRow
     text: str
     history: list[Turn]
+    found: "asyncio.Task[Passages] | None" = None
 
 
-def scene(
-    answer: AnswerRow, chatbot: Chatbot, talk: ConversationRow, said: Sequence[Message]
-) -> Scene:
-    """``said`` is what was said up to the question, oldest first, itself included."""
-    history = [
+def turns(earlier: Sequence[Message]) -> list[Turn]:
+    """What was said before a question, oldest first."""
+    return [
         Turn(_SIDES.get(message.sender, "bot"), message.text)
-        for message in said[:-1]
+        for message in earlier
         if message.text and message.status != "error"
     ]
-    return Scene(answer, chatbot, talk, said[-1].text, history)
 
 
 class ConversationGone(Exception):
@@ -66,6 +65,24 @@ class Writer:
         self._retriever = retriever
         self._model = model
         self._extractive = extractive
+        self._looking: set[asyncio.Task[Passages]] = set()
+
+    def look(self, scene: Scene) -> Scene:
+        """Begin to look for what the answer is to be written from, before it is time to write it.
+
+        Should it never be, the search ends by itself.
+        """
+        if self._without_knowledge(scene):
+            return scene
+        looking = asyncio.create_task(self._find(scene, scene.text))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looked)
+        return msgspec.structs.replace(scene, found=looking)
+
+    def _looked(self, looking: "asyncio.Task[Passages]") -> None:
+        self._looking.discard(looking)
+        if not looking.cancelled():
+            looking.exception()  # is for who waits for it, if anybody does
 
     async def write(self, answer: AnswerRow, sheet: Sheet, scene: Scene | None = None) -> None:
         """Show the answer piece by piece, and in the sheet's ``ending`` how it went.
@@ -95,22 +112,26 @@ class Writer:
             )
         if chatbot is None or talk is None or not said or said[-1].id != answer.question_id:
             raise ConversationGone
-        return scene(answer, chatbot, talk, said)
+        *earlier, question = said
+        return Scene(account, answer.language, chatbot, talk, question.text, turns(earlier))
+
+    def _without_knowledge(self, scene: Scene) -> str:
+        """What is said without looking anything up; empty where something has to be."""
+        if known := _by_heart(scene):
+            return known
+        if self._model is None and _forbidden(scene):
+            return texts.text(texts.FORBIDDEN, scene.language)
+        return ""
 
     async def _pieces(self, scene: Scene, sheet: Sheet) -> AsyncGenerator[Delta | Ending, None]:
-        language = scene.answer.language
         if scene.talk.public.status == "escalated":  # people took over while this one waited
             yield Ending(finish="escalated")
             return
-        if known := _by_heart(scene):
+        if known := self._without_knowledge(scene):
             yield Delta(known, last=True)
             yield Ending()
             return
-        if self._model is None and _forbidden(scene):
-            yield Delta(texts.text(texts.FORBIDDEN, language), last=True)
-            yield Ending()
-            return
-        found = await self._find(scene, scene.text)
+        found = await (scene.found or self._find(scene, scene.text))
         if not found.answerable or not found.passages:
             for piece in deltas(_abstention(scene)):
                 yield piece
@@ -118,7 +139,7 @@ class Writer:
             return
         question = Question(
             chatbot=scene.chatbot,
-            language=language,
+            language=scene.language,
             text=scene.text,
             asked=found.query or scene.text,
             history=scene.history,
@@ -141,7 +162,7 @@ class Writer:
             return self._extractive
         budget = scene.chatbot.limits.daily_tokens
         if budget is not None:
-            account = scene.answer.account_id
+            account = scene.account
             async with self._db.transaction(account) as tx:
                 spent = await answers.tokens_today(tx, account, scene.chatbot.id)
             if spent >= budget:
@@ -159,12 +180,12 @@ class Writer:
                 while True:
                     try:
                         found = await self._retriever.search(
-                            scene.answer.account_id,
+                            scene.account,
                             scene.chatbot.id,
                             query,
                             limit=PASSAGES,
                             history=earlier[-3:],
-                            language=scene.answer.language,
+                            language=scene.language,
                         )
                     except Unavailable as exc:
                         log.warning("search_repeated", reason=exc.message)
@@ -180,7 +201,7 @@ class Writer:
 
 def _by_heart(scene: Scene) -> str:
     """The answer to what is not a question; empty when it is one."""
-    said, language = scene.text, scene.answer.language
+    said, language = scene.text, scene.language
     if smalltalk.is_greeting(said):
         greeting = scene.chatbot.personality.greeting
         return greeting or texts.text(texts.GREETING, language)
@@ -202,7 +223,7 @@ def _forbidden(scene: Scene) -> bool:
 
 def _abstention(scene: Scene) -> str:
     """That it is not known, in the visitor's language, and the offer of a person."""
-    language = scene.answer.language
+    language = scene.language
     told = texts.text(texts.NO_ANSWER, language)
     repeated = scene.talk.floor_misses + 1 >= MISSES_TO_ESCALATE
     if scene.chatbot.handoff.enabled and not repeated:

@@ -47,12 +47,12 @@ async def test_whoever_writes_rests_as_the_pace_says() -> None:
 
 async def test_after_the_last_words_nobody_rests() -> None:
     sheet = _sheet(Bus(), 1000.0)
-    answer, talk = cast("Any", SimpleNamespace(language="en")), cast("Any", _open())
+    talk = cast("Any", _open())
     bot = a_chatbot("bot_1", personality=Personality(greeting="Good day."))
     nobody = cast("Any", None)
     writer = Writer(nobody, nobody, nobody, nobody)  # a greeting needs none of them
     async with asyncio.timeout(5):
-        await writer.write(answer, sheet, Scene(answer, bot, talk, "Hello", []))
+        await writer.write(nobody, sheet, Scene("acc_1", "en", bot, talk, "Hello", []))
     assert sheet.text == "Good day."
 
 
