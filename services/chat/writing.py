@@ -127,7 +127,7 @@ class Writer:
         if scene.talk.public.status == "escalated":  # people took over while this one waited
             yield Ending(finish="escalated")
             return
-        if known := self._without_knowledge(scene):
+        if scene.found is None and (known := self._without_knowledge(scene)):
             yield Delta(known, last=True)
             yield Ending()
             return

@@ -1,14 +1,10 @@
 """When words are shown: at once, and then no more for as long as the pace says."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any, cast
 
-from libs.common.calls import Personality
 from libs.common.frames import Frame
 from services.chat.sheet import Sheet
-from services.chat.writing import Scene, Writer
-from tests.shapes import a_chatbot
 
 
 class Bus:
@@ -43,19 +39,3 @@ async def test_whoever_writes_rests_as_the_pace_says() -> None:
     await asyncio.sleep(0.02)
     assert not resting.done()
     resting.cancel()
-
-
-async def test_after_the_last_words_nobody_rests() -> None:
-    sheet = _sheet(Bus(), 1000.0)
-    talk = cast("Any", _open())
-    bot = a_chatbot("bot_1", personality=Personality(greeting="Good day."))
-    nobody = cast("Any", None)
-    writer = Writer(nobody, nobody, nobody, nobody)  # a greeting needs none of them
-    async with asyncio.timeout(5):
-        await writer.write(nobody, sheet, Scene("acc_1", "en", bot, talk, "Hello", []))
-    assert sheet.text == "Good day."
-
-
-def _open() -> SimpleNamespace:
-    """An open conversation."""
-    return SimpleNamespace(public=SimpleNamespace(status="open"), floor_misses=0)

@@ -27,11 +27,13 @@ class Sheet:
 
     def __init__(self) -> None:
         self.text = ""
+        self.rests = 0
 
     async def write(self, text: str) -> None:
         self.text += text
 
-    async def rest(self) -> None: ...
+    async def rest(self) -> None:
+        self.rests += 1
 
 
 def _made(text: str) -> tuple[Retriever, Writer, Scene]:
@@ -55,8 +57,11 @@ async def test_without_a_look_ahead_it_is_looked_for_when_it_is_written() -> Non
     assert len(retriever.asked) == 1
 
 
-async def test_for_a_greeting_nothing_is_looked_for() -> None:
+async def test_for_a_greeting_nothing_is_looked_for_and_nobody_rests_after_it() -> None:
     retriever, writer, scene = _made("Hello")
+    sheet = Sheet()
     assert writer.look(scene) is scene
-    await writer.write(cast("Any", None), cast("Any", Sheet()), scene)
+    await writer.write(cast("Any", None), cast("Any", sheet), scene)
     assert not retriever.asked
+    assert sheet.text
+    assert not sheet.rests
