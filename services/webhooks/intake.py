@@ -7,6 +7,7 @@ that came before is known by its id: a wiped stream, a crash or a repeat loses a
 
 import asyncio
 import random
+import time
 
 import msgspec
 import nats.errors
@@ -40,6 +41,8 @@ class Intake:
         self._owner = owner
         self._heard = asyncio.Event()
         self._stopped = False
+        self._place = ("", 0)  # in which stream we have read how far ...
+        self._sure_until = 0.0  # ... which nobody else can have moved before then
 
     async def run(self) -> None:
         """Read on while this process has the lease, until cancelled."""
@@ -50,6 +53,7 @@ class Intake:
                     pause = LOOK if await self._lead() else LEASE / 3
                 await asyncio.sleep(REST)
             except (AppError, TimeoutError, nats.errors.Error) as exc:
+                self._sure_until = 0.0
                 log.warning("intake_waits", reason=str(exc))
                 pause = min(pause * 1.5, 5.0)
             try:
@@ -88,11 +92,9 @@ class Intake:
         if self._stopped:
             return False
         created, last = await self._feed.state()
-        async with self._db.system() as tx:
-            mine = await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE)
-            position = await inbox.position(tx, EVENTS, created) if mine else 0
-        metrics.LEADER.set(mine)
-        if not mine:
+        position = await self._position(created)
+        metrics.LEADER.set(position is not None)
+        if position is None:
             return False
         if position > last:  # the stream lost its end, or was put back: what is known is skipped
             log.warning("stream_went_back", position=position, last=last)
@@ -102,12 +104,31 @@ class Intake:
             if not messages:
                 break
             if not await self._take(created, messages):
+                self._sure_until = 0.0
                 return False
             position = messages[-1][0]
+            self._place = (created, position)
             last = max(last, position)
             if len(messages) == BATCH:
                 last = max(last, position + 1)
         return True
+
+    async def _position(self, created: str) -> int | None:
+        """The last number read of this very stream; None while another process has the lease.
+
+        Whoever renewed it a moment ago need not ask: nobody else has read on since.
+        """
+        asked = time.monotonic()
+        stream, position = self._place
+        if stream == created and asked < self._sure_until:
+            return position
+        async with self._db.system() as tx:
+            if not await inbox.hold(tx, inbox.INTAKE, self._owner, LEASE):
+                return None
+            position = await inbox.position(tx, EVENTS, created)
+        self._place = (created, position)
+        self._sure_until = asked + LEASE / 2
+        return position
 
     async def _take(self, created: str, messages: list[tuple[int, Msg]]) -> bool:
         """Store a batch. What the database can't hold is found one by one and set aside."""
