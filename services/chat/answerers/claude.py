@@ -142,6 +142,7 @@ class ClaudeAnswerer:
             max_retries=RETRIES,
             timeout=TIMEOUT,
             http_client=DefaultAioHttpClient(),
+            open_telemetry=False,  # the span of a call is ours
         ) as client:
             yield cls(client, models)
 
