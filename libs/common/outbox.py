@@ -25,7 +25,7 @@ import random
 import time
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.rows import DictRow
 
@@ -51,6 +51,8 @@ LOOK_INTERVAL = 1.0  # seconds between two looks whether the stream is the one o
 CONFIRM_AFTER = "20 seconds"  # a published event is asked about when it is this old
 CLOCKS = timedelta(minutes=1)  # that the stream's clock and the database's may be apart
 RELAY_LOCK = 0x4F757462  # one relay at a time in a schema, or order would be lost
+_INSERT: LiteralString = "insert into outbox (id, account_id, subject, key, body, public) values "
+_ROW: LiteralString = "(%s, %s, %s, %s, %s, %s)"
 
 
 class Outbox:
@@ -69,21 +71,14 @@ class Outbox:
 
     async def add(self, tx: Tx, *items: events.Event) -> None:
         """Store events with this transaction; they go out after it commits."""
+        values: list[Any] = []
         for event in items:
             if not event.traceparent and (parent := traceparent()):
                 event = _with_trace(event, parent)
-            await tx.execute(
-                "insert into outbox (id, account_id, subject, key, body, public)"
-                " values (%s, %s, %s, %s, %s, %s)",
-                (
-                    event.id,
-                    event.account_id,
-                    event.subject,
-                    event.key,
-                    events.encode(event),
-                    event.data.public,
-                ),
-            )
+            values += (event.id, event.account_id, event.subject, event.key)
+            values += (events.encode(event), event.data.public)
+        rows: list[LiteralString] = [_ROW] * len(items)
+        await tx.execute(_INSERT + ", ".join(rows), values)
         self._touched.add(id(tx))
 
     def _committed(self, tx: Tx) -> None:

@@ -90,10 +90,8 @@ class Asking:
         talk = await self._conversation(tx, account, chatbot, request, visitor, watchers)
         conversation = talk.public
         earlier = await _earlier(tx, account, request)
-        await chatbots.seen(tx, account, chatbot.id, conversation.visitor_id)
-        message = await messages.add(
+        message = await watchers.said(
             tx,
-            account,
             NewMessage(
                 id=new_id("msg"),
                 conversation_id=conversation.id,
@@ -104,8 +102,11 @@ class Asking:
                 metadata=request.metadata,
             ),
         )
-        await watchers.message(tx, message)
-        await self._outbox.add(tx, _new_message(account, conversation, message.id, request.message))
+        said = _new_message(account, conversation, message.id, request.message)
+        if request.conversation_id is None:
+            await self._outbox.add(tx, _new_conversation(account, conversation), said)
+        else:
+            await self._outbox.add(tx, said)
         answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
         reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
         language = request.language or conversation.language
@@ -140,12 +141,20 @@ class Asking:
     ) -> ConversationRow:
         """The visitor's own conversation, opened again if it was resolved, or a new one."""
         if request.conversation_id is None:
-            return await self._begin(tx, account, chatbot, request, visitor)
+            return await conversations.insert(
+                tx,
+                account,
+                id=new_id("conv"),
+                chatbot=chatbot.id,
+                visitor=visitor or new_id("vis"),
+                language=request.language or chatbot.language,
+            )
         talk = await conversations.get(tx, account, request.conversation_id, lock=True)
         if talk is None or talk.public.chatbot_id != chatbot.id:
             raise NoConversation
         if visitor is not None and talk.public.visitor_id != visitor:
             raise NoConversation
+        await chatbots.seen(tx, account, chatbot.id, talk.public.visitor_id)
         if talk.public.status == "resolved":
             await conversations.change(
                 tx, account, talk.public.id, status="open", human=False, waiting_told=False
@@ -153,28 +162,6 @@ class Asking:
             reopened = msgspec.structs.replace(talk.public, status="open")
             await watchers.status(tx, reopened)
             return msgspec.structs.replace(talk, public=reopened, human=False)
-        return talk
-
-    async def _begin(
-        self, tx: Tx, account: str, chatbot: Chatbot, request: Ask, visitor: str | None
-    ) -> ConversationRow:
-        talk = await conversations.insert(
-            tx,
-            account,
-            id=new_id("conv"),
-            chatbot=chatbot.id,
-            visitor=visitor or new_id("vis"),
-            language=request.language or chatbot.language,
-        )
-        begun = events.NewConversation(
-            conversation_id=talk.public.id,
-            chatbot_id=chatbot.id,
-            visitor_id=talk.public.visitor_id,
-            language=talk.public.language,
-        )
-        await self._outbox.add(
-            tx, events.make(begun, account=account, chatbot=chatbot.id, key=talk.public.id)
-        )
         return talk
 
     async def _without_bot(
@@ -232,8 +219,7 @@ class Asking:
                 text=text,
                 answer_id=reply.answer_id,
             )
-            stored = await messages.add(tx, account, notice)
-            await watchers.message(tx, stored)
+            stored = await watchers.said(tx, notice)
             await conversations.change(tx, account, conversation.id, waiting_told=True)
             shown = stored.id
         frames = Sheet.finished(self._bus, reply, text, shown)
@@ -276,6 +262,16 @@ def _reply(
         answer_id=answer,
         repeated=repeated,
     )
+
+
+def _new_conversation(account: str, conversation: Conversation) -> events.Event:
+    data = events.NewConversation(
+        conversation_id=conversation.id,
+        chatbot_id=conversation.chatbot_id,
+        visitor_id=conversation.visitor_id,
+        language=conversation.language,
+    )
+    return events.make(data, account=account, chatbot=conversation.chatbot_id, key=conversation.id)
 
 
 def _new_message(account: str, conversation: Conversation, message: str, text: str) -> events.Event:

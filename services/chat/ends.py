@@ -185,9 +185,8 @@ class Ends:
 
     async def _say(self, unit: _Unit, text: str, status: str, sources: list[Source]) -> str:
         talk = unit.talk.public
-        message = await messages.add(
+        message = await unit.watchers.said(
             unit.tx,
-            unit.account,
             NewMessage(
                 id=unit.answer.message_id,
                 conversation_id=talk.id,
@@ -199,7 +198,6 @@ class Ends:
                 answer_id=unit.answer.id,
             ),
         )
-        await unit.watchers.message(unit.tx, message)
         said = events.NewMessage(
             conversation_id=talk.id,
             chatbot_id=talk.chatbot_id,

@@ -7,7 +7,8 @@ from libs.common.calls import Conversation, LiveEvent, Message
 from libs.common.db import Tx
 from libs.common.errors import AppError
 from libs.common.telemetry import log
-from services.chat.store import live
+from services.chat.store import live, messages
+from services.chat.store.messages import NewMessage
 
 _encode = msgspec.json.Encoder().encode
 
@@ -20,7 +21,14 @@ class Watchers:
         self._account = account
         self._kept: list[live.Added] = []
 
+    async def said(self, tx: Tx, new: NewMessage) -> Message:
+        """Store a message, and tell of it."""
+        message, added = await messages.add(tx, self._account, new)
+        self._kept.append(added)
+        return message
+
     async def message(self, tx: Tx, message: Message) -> None:
+        """Tell of one that was there and has changed."""
         await self._keep(tx, message.conversation_id, "message", message, internal=message.internal)
 
     async def status(self, tx: Tx, conversation: Conversation) -> None:

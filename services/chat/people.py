@@ -73,9 +73,7 @@ class _Unit(msgspec.Struct, frozen=True):
             author=actor.name or None,
             author_id=actor.id,
         )
-        said = await messages.add(self.tx, self.account, message)
-        await self.watchers.message(self.tx, said)
-        return said
+        return await self.watchers.said(self.tx, message)
 
     async def changed(self) -> Conversation:
         """As it is now, told to those who watch."""
@@ -164,9 +162,8 @@ class People:
 
     async def _notice(self, unit: _Unit, chatbot: Chatbot) -> None:
         told = hours.notice(chatbot.handoff, unit.conversation.language, datetime.now(UTC))
-        message = await messages.add(
+        await unit.watchers.said(
             unit.tx,
-            unit.account,
             NewMessage(
                 id=new_id("msg"),
                 conversation_id=unit.conversation.id,
@@ -176,7 +173,6 @@ class People:
             ),
         )
         await conversations.change(unit.tx, unit.account, unit.conversation.id, waiting_told=True)
-        await unit.watchers.message(unit.tx, message)
 
     async def _summary(self, unit: _Unit) -> str:
         recent = await messages.recent(

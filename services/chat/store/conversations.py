@@ -61,6 +61,7 @@ def _row(row: dict[str, Any]) -> ConversationRow:
 async def insert(
     tx: Tx, account: str, *, id: str, chatbot: str, visitor: str, language: str
 ) -> ConversationRow:
+    """A new conversation; its visitor is seen with it."""
     talk = Conversation(
         id=id,
         chatbot_id=chatbot,
@@ -77,9 +78,19 @@ async def insert(
         preview="",
     )
     await tx.execute(
-        "insert into conversations (id, account_id, chatbot_id, visitor_id, language, created_at)"
-        " values (%s, %s, %s, %s, %s, %s)",
-        (id, account, chatbot, visitor, language, talk.created_at),
+        "with seen as (insert into visitors (id, account_id, chatbot_id)"
+        "  values (%(visitor)s, %(account)s, %(chatbot)s)"
+        "  on conflict (account_id, chatbot_id, id) do update set last_seen_at = now())"
+        " insert into conversations (id, account_id, chatbot_id, visitor_id, language, created_at)"
+        " values (%(id)s, %(account)s, %(chatbot)s, %(visitor)s, %(language)s, %(now)s)",
+        {
+            "id": id,
+            "account": account,
+            "chatbot": chatbot,
+            "visitor": visitor,
+            "language": language,
+            "now": talk.created_at,
+        },
     )
     return ConversationRow(talk, human=False, waiting_told=False, floor_misses=0)
 

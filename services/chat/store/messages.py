@@ -7,8 +7,9 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from libs.common import pages
-from libs.common.calls import FeedbackState, ListMessages, Message, Page, Source
+from libs.common.calls import FeedbackState, ListMessages, LiveEvent, Message, Page, Source
 from libs.common.db import Tx
+from services.chat.store.live import Added
 
 PREVIEW = 140  # characters of the last one that its conversation shows
 LAST = "msg_\uffff"  # after every message's id
@@ -49,7 +50,8 @@ def _message(row: dict[str, Any]) -> Message:
     )
 
 
-async def add(tx: Tx, account: str, new: NewMessage) -> Message:
+async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, Added]:
+    """Store a message, and the event that shows it to those who watch."""
     message = Message(
         id=new.id,
         conversation_id=new.conversation_id,
@@ -63,14 +65,17 @@ async def add(tx: Tx, account: str, new: NewMessage) -> Message:
         internal=new.internal,
         answer_id=new.answer_id,
     )
-    await tx.execute(
+    told = msgspec.to_builtins(message)
+    cursor = await tx.execute(
         "with added as (insert into messages (id, account_id, conversation_id, chatbot_id, sender,"
         " text, sources, status, internal, author, author_id, answer_id, client_message_id,"
         " metadata, created_at) values (%(id)s, %(account)s, %(conversation)s, %(chatbot)s,"
         " %(sender)s, %(text)s, %(sources)s, %(status)s, %(internal)s, %(author)s, %(author_id)s,"
-        " %(answer)s, %(client)s, %(metadata)s, %(now)s)) update conversations"
+        " %(answer)s, %(client)s, %(metadata)s, %(now)s)), counted as (update conversations"
         " set message_count = message_count + 1, last_message_at = %(now)s, preview = %(preview)s"
-        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s",
+        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s)"
+        " insert into live_events (account_id, conversation_id, event, internal, data)"
+        " values (%(account)s, %(conversation)s, 'message', %(internal)s, %(told)s) returning seq",
         {
             "id": new.id,
             "account": account,
@@ -78,7 +83,7 @@ async def add(tx: Tx, account: str, new: NewMessage) -> Message:
             "chatbot": new.chatbot_id,
             "sender": new.sender,
             "text": new.text,
-            "sources": Jsonb(msgspec.to_builtins(new.sources)),
+            "sources": Jsonb(told["sources"]),
             "status": new.status,
             "internal": new.internal,
             "author": new.author,
@@ -88,9 +93,17 @@ async def add(tx: Tx, account: str, new: NewMessage) -> Message:
             "metadata": Jsonb(new.metadata),
             "now": message.created_at,
             "preview": new.text[:PREVIEW],
+            "told": Jsonb(told),
         },
     )
-    return message
+    event = LiveEvent(
+        seq=0,
+        event="message",
+        conversation_id=new.conversation_id,
+        internal=new.internal,
+        data=told,
+    )
+    return message, Added(event, cursor)
 
 
 async def asked_before(
