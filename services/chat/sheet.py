@@ -29,14 +29,18 @@ class Sheet:
         conversation: str,
         *,
         waited: float = 0.0,
-        pace: Callable[[], float] = lambda: 0.0,
+        pace: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
-        """``waited`` is how many seconds ago it was asked for; ``pace`` those to rest."""
+        """``waited`` is how many seconds ago it was asked for.
+
+        ``pace`` tells those to rest after so many characters came as one.
+        """
         self._bus = bus
         self._answer = answer
         self._conversation = conversation
         self._started = time.monotonic() - waited
         self._pace = pace
+        self._came = 0  # characters, last
         self.frames: list[str] = []  # those with text
         self.last = ""  # the last one, once the answer ended
         self.text = ""
@@ -67,13 +71,14 @@ class Sheet:
         if self.first_token_ms is None:
             self.first_token_ms = round((time.monotonic() - self._started) * 1000)
         self.text += text
+        self._came = len(text)
         data = text_data(text, self._conversation)
         self.frames.append(data.decode())
         await self._send(Frame(len(self.frames), data))
 
     async def rest(self) -> None:
         """Before more is written."""
-        await asyncio.sleep(self._pace())
+        await asyncio.sleep(self._pace(self._came))
 
     def end(
         self,

@@ -18,7 +18,7 @@ class Bus:
 
 
 def _sheet(bus: Bus, pace: float) -> Sheet:
-    return Sheet(cast("Any", bus), "ans_1", "conv_1", pace=lambda: pace)
+    return Sheet(cast("Any", bus), "ans_1", "conv_1", pace=lambda _: pace)
 
 
 async def test_words_are_shown_as_they_are_written() -> None:
@@ -39,3 +39,12 @@ async def test_whoever_writes_rests_as_the_pace_says() -> None:
     await asyncio.sleep(0.02)
     assert not resting.done()
     resting.cancel()
+
+
+async def test_the_pace_is_told_how_much_came() -> None:
+    told: list[int] = []
+    sheet = Sheet(cast("Any", Bus()), "ans_1", "conv_1", pace=lambda came: told.append(came) or 0.0)
+    for words in ("Four", "seven: "):
+        await sheet.write(words)
+        await sheet.rest()
+    assert told == [4, 7]
