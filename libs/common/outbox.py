@@ -71,6 +71,8 @@ class Outbox:
 
     async def add(self, tx: Tx, *items: events.Event) -> None:
         """Store events with this transaction; they go out after it commits."""
+        if not items:
+            return
         values: list[Any] = []
         for event in items:
             if not event.traceparent and (parent := traceparent()):

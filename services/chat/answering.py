@@ -39,22 +39,21 @@ SAVE_INTERVAL = 1.0  # seconds between two savings of what was shown, lest the b
 FRAMES_A_SECOND = 500  # of all answers of this process; beyond that they grow longer
 SHORTEST_PACE = 0.01  # seconds to rest between two frames of one answer
 LONGEST_PACE = 0.3
-ASKED_PACE = 0.25  # at least, while there are questions whose first word is to come ...
-SLOW = 40  # ... where a model wrote fewer characters than that since the last frame
+ASKED_PACE = 0.25  # at least, of a slow model's answer while questions are being stored
 LONGEST = 150.0  # seconds an answer may take
 MAX_ATTEMPTS = 4
 DRAIN_LOOK = 0.1  # seconds between two looks whether all has ended
 FINISH_TIMEOUT = 45.0  # seconds to store the end while the database is away
 
 
-def pace(running: int, came: int, *, asked: bool) -> float:
+def pace(running: int, *, slow: bool, asked: bool) -> float:
     """Seconds between two frames of an answer: the more there are, the longer.
 
     Longer still while somebody is asking: a first word is worth more than a further one. Not where
-    a model wrote much at once (``came``, in characters): it may have ended by now.
+    the text comes fast: it may have ended by now.
     """
     seconds = min(max(running / FRAMES_A_SECOND, SHORTEST_PACE), LONGEST_PACE)
-    return max(seconds, ASKED_PACE) if asked and came < SLOW else seconds
+    return max(seconds, ASKED_PACE) if asked and slow else seconds
 
 
 class Runner:
@@ -247,8 +246,8 @@ class Runner:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def _pace(self, came: int) -> float:
-        return pace(len(self._running), came, asked=bool(self._promised))
+    def _pace(self, slow: bool) -> float:
+        return pace(len(self._running), slow=slow, asked=bool(self._promised))
 
     async def _run(self, answer: AnswerRow, scene: Scene | None) -> None:
         waited = max((datetime.now(UTC) - answer.created_at).total_seconds(), 0.0)

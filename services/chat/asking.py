@@ -102,11 +102,9 @@ class Asking:
                 metadata=request.metadata,
             ),
         )
-        said = _new_message(account, conversation, message.id, request.message)
-        if request.conversation_id is None:
-            await self._outbox.add(tx, _new_conversation(account, conversation), said)
-        else:
-            await self._outbox.add(tx, said)
+        told = [_new_conversation(account, conversation)] if request.conversation_id is None else []
+        told.append(_new_message(account, conversation, message.id, request.message))
+        await self._outbox.add(tx, *told)
         answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
         reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
         language = request.language or conversation.language

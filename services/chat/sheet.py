@@ -29,18 +29,17 @@ class Sheet:
         conversation: str,
         *,
         waited: float = 0.0,
-        pace: Callable[[int], float] = lambda _: 0.0,
+        pace: Callable[[bool], float] = lambda _: 0.0,
     ) -> None:
         """``waited`` is how many seconds ago it was asked for.
 
-        ``pace`` tells those to rest after so many characters came as one.
+        ``pace`` tells those to rest, where what is written comes slowly and where it does not.
         """
         self._bus = bus
         self._answer = answer
         self._conversation = conversation
         self._started = time.monotonic() - waited
         self._pace = pace
-        self._came = 0  # characters, last
         self.frames: list[str] = []  # those with text
         self.last = ""  # the last one, once the answer ended
         self.text = ""
@@ -71,14 +70,13 @@ class Sheet:
         if self.first_token_ms is None:
             self.first_token_ms = round((time.monotonic() - self._started) * 1000)
         self.text += text
-        self._came = len(text)
         data = text_data(text, self._conversation)
         self.frames.append(data.decode())
         await self._send(Frame(len(self.frames), data))
 
-    async def rest(self) -> None:
+    async def rest(self, *, slow: bool = False) -> None:
         """Before more is written."""
-        await asyncio.sleep(self._pace(self._came))
+        await asyncio.sleep(self._pace(slow))
 
     def end(
         self,

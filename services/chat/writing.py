@@ -100,7 +100,7 @@ class Writer:
                 if first and sheet.first_token_ms is not None:
                     metrics.FIRST_TOKEN.observe(sheet.first_token_ms / 1000)
                 if not piece.last:
-                    await sheet.rest()
+                    await sheet.rest(slow=piece.slow)
 
     async def _read(self, answer: AnswerRow) -> Scene:
         account = answer.account_id

@@ -127,7 +127,7 @@ class Intake:
                 return None
             position = await inbox.position(tx, EVENTS, created)
         self._place = (created, position)
-        self._sure_until = asked + LEASE / 2
+        self._sure_until = asked + LEASE / 3
         return position
 
     async def _take(self, created: str, messages: list[tuple[int, Msg]]) -> bool:

@@ -329,6 +329,8 @@ def _check_events(sent: list[events.Event], messages: list[dict[str, Any]]) -> N
         names = [(e.name, getattr(e.data, "message_id", "")) for e in sent if e.key == talk]
         mine = [m["id"] for m in messages if m["conversation_id"] == talk]
         assert names[0] == ("new_conversation", "")
+        ids = [e.id for e in sent if e.key == talk and e.name == "new_conversation"]
+        assert ids[0] == min(e.id for e in sent if e.key == talk)  # replays go by it
         assert Counter(names[1:]) == Counter(("new_message", id) for id in mine)
         questions = [
             m["id"] for m in messages if m["conversation_id"] == talk and m["client_message_id"]

@@ -166,14 +166,14 @@ class ClaudeAnswerer:
             handed = next((c for c in calls if c["name"] == prompts.ESCALATE), None)
             if handed is not None and question.chatbot.handoff.enabled:
                 if rest := citations.flush():
-                    yield Delta(rest)
+                    yield Delta(rest, last=True)
                 yield _handed_over(handed["input"])
                 return
             messages.append({"role": "assistant", "content": made.content})
             results = [await _search(call, question, known) for call in calls]
             messages.append({"role": "user", "content": results})
         if rest := citations.flush():
-            yield Delta(rest)
+            yield Delta(rest, last=True)
         sources = _sources(known, citations.cited, question.language)
         yield Ending(finish="complete" if sources else "no_answer", sources=sources)
 

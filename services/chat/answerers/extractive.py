@@ -59,4 +59,6 @@ def deltas(text: str) -> list[Delta]:
             start, words = position + 1, 0
     if start < len(text):
         pieces.append(text[start:])
-    return [Delta(piece, last=n == len(pieces)) for n, piece in enumerate(pieces, start=1)]
+    return [
+        Delta(piece, last=n == len(pieces), ready=True) for n, piece in enumerate(pieces, start=1)
+    ]

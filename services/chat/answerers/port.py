@@ -53,11 +53,20 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     spent: Spent = msgspec.field(default_factory=Spent)  # kept up to date by the answerer
 
 
+FEW = 40  # characters
+
+
 class Delta(msgspec.Struct, frozen=True):
     """A piece of the answer's text; after the ``last`` none follows, as far as can be told."""
 
     text: str
     last: bool = False
+    ready: bool = False  # what follows is there already
+
+    @property
+    def slow(self) -> bool:
+        """Whether whoever writes is slow: a few words, and what follows is not there yet."""
+        return not self.ready and len(self.text) < FEW
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,6 +109,16 @@ async def test_events_of_one_key_keep_their_order(
         assert [t for t in found if t.startswith(key)] == [f"{key}.{n}" for n in range(20)]
 
 
+async def test_events_added_together_keep_their_order(
+    db: Database, box: Outbox, server: Bus, account: str
+) -> None:
+    await add(db, box, *(said(account, "conv_1", f"{n}") for n in range(10)))
+    async with db.transaction(account) as tx:
+        await box.add(tx)  # none
+
+    assert texts(await published(server, account, 10)) == [f"{n}" for n in range(10)]
+
+
 async def test_two_relays_send_nothing_twice(
     db: Database, box: Outbox, server: Bus, account: str
 ) -> None:

@@ -129,6 +129,24 @@ async def test_what_a_gone_process_held_is_sent_by_another(start: Any, receiver:
     await receiver.wait(2)
 
 
+async def test_who_lost_the_lease_takes_nothing_in_however_sure_of_it(
+    webhooks: Webhooks, receiver: Receiver
+) -> None:
+    await webhooks.endpoint(receiver.url + "/hook")
+    await webhooks.publish("0")
+    await receiver.wait(1)
+    async with webhooks.db.system() as tx:
+        await tx.execute(
+            "update leases set owner = 'req_other', until = now() + interval '4 seconds'"
+            " where name = 'intake'"
+        )
+    await webhooks.publish("1")
+    await asyncio.sleep(1.0)
+    assert len(receiver.requests) == 1
+
+    await receiver.wait(2)  # once the other's has ended
+
+
 async def test_a_wiped_stream_loses_nothing_that_is_published_again(
     servers: Servers, webhooks: Webhooks, receiver: Receiver
 ) -> None:

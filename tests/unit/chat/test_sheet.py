@@ -41,10 +41,9 @@ async def test_whoever_writes_rests_as_the_pace_says() -> None:
     resting.cancel()
 
 
-async def test_the_pace_is_told_how_much_came() -> None:
-    told: list[int] = []
-    sheet = Sheet(cast("Any", Bus()), "ans_1", "conv_1", pace=lambda came: told.append(came) or 0.0)
-    for words in ("Four", "seven: "):
-        await sheet.write(words)
-        await sheet.rest()
-    assert told == [4, 7]
+async def test_the_pace_is_told_whether_it_comes_slowly() -> None:
+    told: list[bool] = []
+    sheet = Sheet(cast("Any", Bus()), "ans_1", "conv_1", pace=lambda slow: told.append(slow) or 0.0)
+    await sheet.rest(slow=True)
+    await sheet.rest(slow=False)
+    assert told == [True, False]

@@ -32,7 +32,7 @@ class Sheet:
     async def write(self, text: str) -> None:
         self.text += text
 
-    async def rest(self) -> None:
+    async def rest(self, *, slow: bool = False) -> None:
         self.rests += 1
 
 
