@@ -74,7 +74,7 @@ class Sheet:
         self.frames.append(data.decode())
         await self._send(Frame(len(self.frames), data))
 
-    async def rest(self, *, slow: bool = False) -> None:
+    async def rest(self, *, slow: bool) -> None:
         """Before more is written."""
         await asyncio.sleep(self._pace(slow))
 

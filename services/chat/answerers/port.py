@@ -11,6 +11,7 @@ from libs.retrieval.passages import Passage, Passages
 Search = Callable[[str], Awaitable[Passages]]
 # How near texts are to a question by meaning, from -1 to 1; None where that can't be told.
 Relate = Callable[[str, Sequence[str]], Awaitable[Sequence[float] | None]]
+FEW = 40  # characters
 
 
 class AnswerFailed(Exception):
@@ -51,9 +52,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     search: Search
     relate: Relate
     spent: Spent = msgspec.field(default_factory=Spent)  # kept up to date by the answerer
-
-
-FEW = 40  # characters
 
 
 class Delta(msgspec.Struct, frozen=True):

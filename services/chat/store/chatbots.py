@@ -1,6 +1,6 @@
 """Chatbots and their visitors."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -168,14 +168,19 @@ async def count(tx: Tx, account: str) -> int:
 # -- visitors --------------------------------------------------------------------------------
 
 
+SEEN: LiteralString = (
+    "insert into visitors (id, account_id, chatbot_id, user_id)"
+    " values (%(visitor)s, %(account)s, %(chatbot)s, %(user)s)"
+    " on conflict (account_id, chatbot_id, id) do update set last_seen_at = now(),"
+    " user_id = coalesce(excluded.user_id, visitors.user_id)"
+)
+
+
 async def seen(
     tx: Tx, account: str, chatbot: str, visitor: str, user_id: str | None = None
 ) -> None:
     await tx.execute(
-        "insert into visitors (id, account_id, chatbot_id, user_id) values (%s, %s, %s, %s)"
-        " on conflict (account_id, chatbot_id, id) do update set last_seen_at = now(),"
-        " user_id = coalesce(excluded.user_id, visitors.user_id)",
-        (visitor, account, chatbot, user_id),
+        SEEN, {"visitor": visitor, "account": account, "chatbot": chatbot, "user": user_id}
     )
 
 

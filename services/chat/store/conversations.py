@@ -15,6 +15,7 @@ from libs.common.calls import (
     Page,
 )
 from libs.common.db import Tx
+from services.chat.store.chatbots import SEEN
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
@@ -78,16 +79,15 @@ async def insert(
         preview="",
     )
     await tx.execute(
-        "with seen as (insert into visitors (id, account_id, chatbot_id)"
-        "  values (%(visitor)s, %(account)s, %(chatbot)s)"
-        "  on conflict (account_id, chatbot_id, id) do update set last_seen_at = now())"
-        " insert into conversations (id, account_id, chatbot_id, visitor_id, language, created_at)"
+        f"with seen as ({SEEN}) insert into conversations"  # noqa: S608 - constants
+        " (id, account_id, chatbot_id, visitor_id, language, created_at)"
         " values (%(id)s, %(account)s, %(chatbot)s, %(visitor)s, %(language)s, %(now)s)",
         {
             "id": id,
             "account": account,
             "chatbot": chatbot,
             "visitor": visitor,
+            "user": None,
             "language": language,
             "now": talk.created_at,
         },

@@ -1,7 +1,7 @@
 """Live events, kept for those who come back; and the jobs that people can ask about."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 from psycopg import AsyncCursor
@@ -12,6 +12,10 @@ from libs.common.calls import Job, LiveEvent
 from libs.common.db import Tx
 
 EVENTS_AT_ONCE = 1_000  # that are asked about; there may be more
+INSERT: LiteralString = (  # takes `values`
+    "insert into live_events (account_id, conversation_id, event, internal, data)"
+    " values (%(account)s, %(conversation)s, %(event)s, %(internal)s, %(data)s) returning seq"
+)
 
 
 class DueJob(msgspec.Struct, frozen=True):
@@ -38,20 +42,29 @@ class Added(msgspec.Struct, frozen=True):
 async def add(
     tx: Tx, account: str, conversation: str, event: str, data: object, *, internal: bool
 ) -> Added:
-    content = msgspec.to_builtins(data)
-    cursor = await tx.execute(
-        "insert into live_events (account_id, conversation_id, event, internal, data)"
-        " values (%s, %s, %s, %s, %s) returning seq",
-        (account, conversation, event, internal, Jsonb(content)),
-    )
-    live_event = LiveEvent(
+    made = unnumbered(conversation, event, data, internal=internal)
+    return Added(made, await tx.execute(INSERT, values(account, made)))
+
+
+def unnumbered(conversation: str, event: str, data: object, *, internal: bool) -> LiveEvent:
+    return LiveEvent(
         seq=0,
         event=event,  # pyright: ignore[reportArgumentType]
         conversation_id=conversation,
         internal=internal,
-        data=content,
+        data=msgspec.to_builtins(data),
     )
-    return Added(live_event, cursor)
+
+
+def values(account: str, event: LiveEvent) -> dict[str, Any]:
+    """What `INSERT` takes."""
+    return {
+        "account": account,
+        "conversation": event.conversation_id,
+        "event": event.event,
+        "internal": event.internal,
+        "data": Jsonb(event.data),
+    }
 
 
 async def after(

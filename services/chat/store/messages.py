@@ -7,9 +7,9 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from libs.common import pages
-from libs.common.calls import FeedbackState, ListMessages, LiveEvent, Message, Page, Source
+from libs.common.calls import FeedbackState, ListMessages, Message, Page, Source
 from libs.common.db import Tx
-from services.chat.store.live import Added
+from services.chat.store import live
 
 PREVIEW = 140  # characters of the last one that its conversation shows
 LAST = "msg_\uffff"  # after every message's id
@@ -50,7 +50,7 @@ def _message(row: dict[str, Any]) -> Message:
     )
 
 
-async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, Added]:
+async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, live.Added]:
     """Store a message, and the event that shows it to those who watch."""
     message = Message(
         id=new.id,
@@ -65,27 +65,24 @@ async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, Added]:
         internal=new.internal,
         answer_id=new.answer_id,
     )
-    told = msgspec.to_builtins(message)
+    told = live.unnumbered(new.conversation_id, "message", message, internal=new.internal)
     cursor = await tx.execute(
-        "with added as (insert into messages (id, account_id, conversation_id, chatbot_id, sender,"
-        " text, sources, status, internal, author, author_id, answer_id, client_message_id,"
-        " metadata, created_at) values (%(id)s, %(account)s, %(conversation)s, %(chatbot)s,"
+        "with added as (insert into messages"  # noqa: S608 - constants
+        " (id, account_id, conversation_id, chatbot_id, sender, text, sources, status, internal,"
+        " author, author_id, answer_id, client_message_id, metadata, created_at) values (%(id)s, %(account)s, %(conversation)s, %(chatbot)s,"
         " %(sender)s, %(text)s, %(sources)s, %(status)s, %(internal)s, %(author)s, %(author_id)s,"
         " %(answer)s, %(client)s, %(metadata)s, %(now)s)), counted as (update conversations"
         " set message_count = message_count + 1, last_message_at = %(now)s, preview = %(preview)s"
-        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s)"
-        " insert into live_events (account_id, conversation_id, event, internal, data)"
-        " values (%(account)s, %(conversation)s, 'message', %(internal)s, %(told)s) returning seq",
+        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s) "
+        + live.INSERT,
         {
+            **live.values(account, told),
             "id": new.id,
-            "account": account,
-            "conversation": new.conversation_id,
             "chatbot": new.chatbot_id,
             "sender": new.sender,
             "text": new.text,
-            "sources": Jsonb(told["sources"]),
+            "sources": Jsonb(told.data["sources"]),
             "status": new.status,
-            "internal": new.internal,
             "author": new.author,
             "author_id": new.author_id,
             "answer": new.answer_id,
@@ -93,17 +90,9 @@ async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, Added]:
             "metadata": Jsonb(new.metadata),
             "now": message.created_at,
             "preview": new.text[:PREVIEW],
-            "told": Jsonb(told),
         },
     )
-    event = LiveEvent(
-        seq=0,
-        event="message",
-        conversation_id=new.conversation_id,
-        internal=new.internal,
-        data=told,
-    )
-    return message, Added(event, cursor)
+    return message, live.Added(told, cursor)
 
 
 async def asked_before(

@@ -32,17 +32,19 @@ def account() -> str:
 
 
 @pytest.fixture
-async def forgetful(server: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def forgetful(server: Bus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """The stream takes an id again after 0.1 s.
 
-    Made anew with that: a server (2.15) whose stream is given another window now and then goes by
-    the one of before.
+    Made anew with that, and removed: a server (2.15) whose stream is given another window now and
+    then goes by the one of before.
     """
     short = streams.STREAMS[streams.EVENTS].evolve(duplicate_window=0.1)
     monkeypatch.setitem(streams.STREAMS, streams.EVENTS, short)
     with suppress(nats.js.errors.NotFoundError):
         await server.js.delete_stream(streams.EVENTS)
     await streams.ensure(server.js, streams.EVENTS)
+    yield
+    await server.js.delete_stream(streams.EVENTS)
 
 
 @pytest.fixture
@@ -142,13 +144,9 @@ async def test_a_stream_that_was_lost_gets_all_that_nobody_confirmed_before_anyt
     assert texts(await published(server, account, 4)) == ["old 0", "old 1", "old 2", "new"]
 
 
+@pytest.mark.usefixtures("forgetful")
 async def test_what_the_consumer_never_saw_is_published_again_and_the_rest_forgotten(
-    forgetful: None,
-    db: Database,
-    box: Outbox,
-    server: Bus,
-    account: str,
-    monkeypatch: pytest.MonkeyPatch,
+    db: Database, box: Outbox, server: Bus, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "CONFIRM_AFTER", "0 seconds")
     monkeypatch.setattr(outbox, "RECONCILE_INTERVAL", 0.2)

@@ -35,7 +35,7 @@ async def test_words_are_shown_as_they_are_written() -> None:
 
 async def test_whoever_writes_rests_as_the_pace_says() -> None:
     sheet = _sheet(Bus(), 1000.0)
-    resting = asyncio.create_task(sheet.rest())
+    resting = asyncio.create_task(sheet.rest(slow=False))
     await asyncio.sleep(0.02)
     assert not resting.done()
     resting.cancel()

@@ -27,13 +27,13 @@ class Sheet:
 
     def __init__(self) -> None:
         self.text = ""
-        self.rests = 0
+        self.rests: list[bool] = []  # whether it came slowly
 
     async def write(self, text: str) -> None:
         self.text += text
 
-    async def rest(self, *, slow: bool = False) -> None:
-        self.rests += 1
+    async def rest(self, *, slow: bool) -> None:
+        self.rests.append(slow)
 
 
 def _made(text: str) -> tuple[Retriever, Writer, Scene]:
@@ -49,6 +49,8 @@ async def test_what_was_looked_for_ahead_is_not_looked_for_again() -> None:
     await writer.write(cast("Any", None), cast("Any", sheet), writer.look(scene))
     assert retriever.asked == ["acc_1 bot_1 Where is it?"]
     assert sheet.text
+    assert sheet.rests
+    assert not any(sheet.rests)  # all of it was there
 
 
 async def test_without_a_look_ahead_it_is_looked_for_when_it_is_written() -> None:
