@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
+import msgspec
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -32,8 +33,28 @@ RECONNECT_TIMEOUT = 3.0
 STATEMENT_TIMEOUT = 30_000  # milliseconds
 LOCK_TIMEOUT = 10_000  # milliseconds
 IDLE_IN_TRANSACTION_TIMEOUT = 30_000  # milliseconds
+# What is pipelined goes by keys. Postgres keeps the plan of a prepared statement: one made while
+# the tables were small went through them whole, and still did so once they had grown. For the same
+# reason such statements write ``(condition) is true`` where they do not want an index to be chosen
+# for it: that of an account looks like one row's as long as nothing is known of the table.
+_KEYED = "select set_config('app.account', %s, true), set_config('enable_seqscan', 'off', true)"
+_encode = msgspec.json.Encoder().encode
 _pools: "set[AsyncConnectionPool[Any]]" = set()  # of this process
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class Returned:
+    """What a pipelined statement returns, a row for each key; there once the transaction is over."""
+
+    def __init__(self, cursor: AsyncCursor[DictRow], key: str) -> None:
+        self._cursor = cursor
+        self._key = key
+        self._rows: dict[str, DictRow] = {}
+
+    async def row(self, key: str) -> DictRow:
+        if not self._rows:
+            self._rows = {row[self._key]: row for row in await self._cursor.fetchall()}
+        return self._rows[key]
 
 
 class Database:
@@ -149,6 +170,11 @@ class Database:
             await tx.execute("select 1")
 
 
+def as_json(value: object) -> str:
+    """For a parameter that holds many rows: one statement, and one plan, for any number of them."""
+    return _encode(value).decode()
+
+
 def _waiting() -> int:
     return sum(pool.get_stats().get("requests_waiting", 0) for pool in _pools)
 
@@ -172,7 +198,7 @@ async def _pipelined(connection: Tx, account: str) -> AsyncGenerator[None]:
     try:
         async with connection.pipeline():
             await connection.execute("begin")
-            await connection.execute("select set_config('app.account', %s, true)", (account,))
+            await connection.execute(_KEYED, (account,))
             yield
             ended = await connection.execute("commit")
     except BaseException:

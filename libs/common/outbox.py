@@ -25,14 +25,14 @@ import random
 import time
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg.rows import DictRow
 
 from libs.common import events, streams
 from libs.common.bus import Bus
 from libs.common.calls import EVENTS_SEEN, EventIds
-from libs.common.db import Database, Tx
+from libs.common.db import Database, Tx, as_json
 from libs.common.envelope import Context
 from libs.common.errors import AppError
 from libs.common.telemetry import (
@@ -51,8 +51,6 @@ LOOK_INTERVAL = 1.0  # seconds between two looks whether the stream is the one o
 CONFIRM_AFTER = "20 seconds"  # a published event is asked about when it is this old
 CLOCKS = timedelta(minutes=1)  # that the stream's clock and the database's may be apart
 RELAY_LOCK = 0x4F757462  # one relay at a time in a schema, or order would be lost
-_INSERT: LiteralString = "insert into outbox (id, account_id, subject, key, body, public) values "
-_ROW: LiteralString = "(%s, %s, %s, %s, %s, %s)"
 
 
 class Outbox:
@@ -70,17 +68,23 @@ class Outbox:
         db.after_commit.append(self._committed)
 
     async def add(self, tx: Tx, *items: events.Event) -> None:
-        """Store events with this transaction; they go out after it commits."""
+        """Store events with this transaction, in this order; they go out after it commits."""
         if not items:
             return
-        values: list[Any] = []
+        rows: list[tuple[str, str, str, str, str, bool]] = []
         for event in items:
             if not event.traceparent and (parent := traceparent()):
                 event = _with_trace(event, parent)
-            values += (event.id, event.account_id, event.subject, event.key)
-            values += (events.encode(event), event.data.public)
-        rows: list[LiteralString] = [_ROW] * len(items)
-        await tx.execute(_INSERT + ", ".join(rows), values)
+            body = events.encode(event).decode()
+            rows.append(
+                (event.id, event.account_id, event.subject, event.key, body, event.data.public)
+            )
+        await tx.execute(
+            "insert into outbox (id, account_id, subject, key, body, public)"
+            " select e->>0, e->>1, e->>2, e->>3, convert_to(e->>4, 'UTF8'), (e->>5)::boolean"
+            " from json_array_elements(%s::json) with ordinality as new (e, place) order by place",
+            (as_json(rows),),
+        )
         self._touched.add(id(tx))
 
     def _committed(self, tx: Tx) -> None:

@@ -1,17 +1,18 @@
 """A visitor's message: stored with all it causes in one transaction, then answered apart from it."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import DictRow
 
 from libs.common import events
 from libs.common.bus import Bus
-from libs.common.calls import Ask, Asked, Chatbot, Conversation, Message
-from libs.common.db import Database, Tx
+from libs.common.calls import Ask, Asked, Chatbot, Message
+from libs.common.db import Database, Returned, Tx
 from libs.common.envelope import Context
 from libs.common.errors import Forbidden
+from libs.common.groups import GroupCommit
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
 from libs.common.telemetry import traceparent
@@ -21,7 +22,7 @@ from services.chat.errors import NoChatbot, NoConversation
 from services.chat.live import Watchers
 from services.chat.sheet import Sheet
 from services.chat.store import answers, chatbots, conversations, messages
-from services.chat.store.answers import Finish
+from services.chat.store.answers import Finish, NewAnswer
 from services.chat.store.conversations import ConversationRow
 from services.chat.store.messages import LAST, NewMessage
 from services.chat.writing import HISTORY, Scene, turns
@@ -33,30 +34,79 @@ class VisitorMismatch(Forbidden):
     code = "visitor_mismatch"
 
 
+class _Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to be stored."""
+
+    request: Ask
+    visitor: str | None  # whose it is, where that is known
+    owner: str | None  # who would write the answer, where there is room
+    watchers: Watchers
+    traceparent: str
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """What no two in one transaction may share."""
+        request = self.request
+        named = (request.conversation_id, request.client_message_id, self.visitor)
+        return frozenset(key for key in named if key)
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A message in its conversation."""
+
+    ask: _Ask
+    talk: ConversationRow
+    begins: bool = False  # the conversation is new
+    reopens: bool = False  # it was resolved
+    earlier: Sequence[Message] = ()
+    message: str  # its id
+    answer: str  # the id of what is to be written
+
+    @property
+    def language(self) -> str:
+        return self.ask.request.language or self.talk.public.language
+
+    @property
+    def reply(self) -> Asked:
+        talk = self.talk.public
+        return _reply(talk.id, talk.visitor_id, self.message, self.answer)
+
+
 class _Asked(msgspec.Struct, frozen=True):
     """What the transaction came to: an answer to write, or a finished one (a ``sheet``)."""
 
     reply: Asked
     sheet: Sheet | None = None
-    stored: AsyncCursor[DictRow] | None = None  # the answer
+    stored: Returned | None = None  # the answer
     scene: Scene | None = None
 
 
 class Asking:
     def __init__(self, db: Database, bus: Bus, outbox: Outbox, runner: Runner) -> None:
-        self._db = db
         self._bus = bus
         self._outbox = outbox
         self._runner = runner
+        self._groups: GroupCommit[_Ask, _Asked] = GroupCommit(
+            db, self._store, keys=lambda ask: ask.keys
+        )
 
     async def ask(self, context: Context, request: Ask) -> Asked:
         """Store the message and have it answered; the answer's frames follow on the bus."""
         visitor = _visitor(context, request)
-        account = context.account
+        # Whoever gives up waiting leaves nothing half done: what is stored is begun.
+        return await asyncio.shield(self._ask(context.account, request, visitor))
+
+    async def _ask(self, account: str, request: Ask, visitor: str | None) -> Asked:
         watchers = Watchers(self._bus, account)
         with self._runner.place(account) as owner:
-            async with self._db.transaction(account, pipelined=True) as tx:
-                asked = await self._ask(tx, account, request, visitor, watchers, owner)
+            ask = _Ask(
+                request=request,
+                visitor=visitor,
+                owner=owner,
+                watchers=watchers,
+                traceparent=traceparent(),
+            )
+            asked = await self._groups.run(account, request.chatbot_id, ask)
             await self._start(asked)
         await watchers.send()
         if asked.sheet is not None:
@@ -66,119 +116,78 @@ class Asking:
     async def _start(self, asked: _Asked) -> None:
         """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""
         if asked.stored is not None and asked.scene is not None:
-            self._runner.start(await answers.inserted(asked.stored), asked.scene)
+            answer = await answers.inserted(asked.stored, asked.reply.answer_id)
+            self._runner.start(answer, asked.scene)
 
-    async def _ask(
-        self,
-        tx: Tx,
-        account: str,
-        request: Ask,
-        visitor: str | None,
-        watchers: Watchers,
-        owner: str | None,
-    ) -> _Asked:
-        chatbot = await chatbots.get(tx, account, request.chatbot_id)
+    # -- storing: all that came together, step by step ----------------------------------------
+
+    async def _store(
+        self, tx: Tx, account: str, asks: Sequence[_Ask]
+    ) -> list[_Asked | NoChatbot | NoConversation]:
+        """Messages to one chatbot."""
+        chatbot = await chatbots.get(tx, account, asks[0].request.chatbot_id)
         if chatbot is None:
-            raise NoChatbot
-        if request.client_message_id is not None:
-            await _one_at_a_time(tx, account, request.client_message_id)
-            before = await messages.asked_before(
-                tx, account, chatbot.id, request.client_message_id, visitor
-            )
-            if before is not None:
-                return _Asked(_reply(*before, repeated=True))
-        talk = await self._conversation(tx, account, chatbot, request, visitor, watchers)
-        conversation = talk.public
-        earlier = await _earlier(tx, account, request)
-        message = await watchers.said(
-            tx,
-            NewMessage(
-                id=new_id("msg"),
-                conversation_id=conversation.id,
-                chatbot_id=chatbot.id,
-                sender="visitor",
-                text=request.message,
-                client_message_id=request.client_message_id,
-                metadata=request.metadata,
-            ),
-        )
-        told = [_new_conversation(account, conversation)] if request.conversation_id is None else []
-        told.append(_new_message(account, conversation, message.id, request.message))
-        await self._outbox.add(tx, *told)
-        answer = request.answer_id if request.answer_id is not msgspec.UNSET else new_id("ans")
-        reply = _reply(conversation.id, conversation.visitor_id, message.id, str(answer))
-        language = request.language or conversation.language
-        stored = await answers.insert(
-            tx,
-            account,
-            id=str(answer),
-            chatbot=chatbot.id,
-            conversation=conversation.id,
-            question=message.id,
-            message=new_id("msg"),
-            language=language,
-            traceparent=traceparent(),
-            owner=owner,
-        )
-        sheet = await self._without_bot(tx, account, chatbot, talk, request, reply, watchers)
-        if sheet is not None:
-            return _Asked(reply, sheet)
-        scene = Scene(account, language, chatbot, talk, request.message, turns(earlier))
-        if owner is not None:
-            scene = self._runner.look(scene)  # while all of this is stored
-        return _Asked(reply, None, stored, scene)
+            return [NoChatbot() for _ in asks]
+        before = await _asked_before(tx, account, chatbot, asks)
+        talks = await _held(tx, account, asks)
+        earlier = await messages.latest(tx, account, list(talks), HISTORY) if talks else {}
+        found = [_question(chatbot, ask, before, talks, earlier) for ask in asks]
+        questions = [one for one in found if isinstance(one, _Question)]
+        stored = await self._add(tx, account, chatbot, questions) if questions else None
+        return [
+            await self._begin(tx, account, chatbot, one, stored)
+            if isinstance(one, _Question)
+            else one
+            for one in found
+        ]
 
-    async def _conversation(
+    async def _add(
+        self, tx: Tx, account: str, chatbot: Chatbot, questions: Sequence[_Question]
+    ) -> Returned:
+        new = [question.talk.public for question in questions if question.begins]
+        if new:
+            await conversations.insert(tx, account, chatbot.id, new)
+        back = {question.talk.public.visitor_id for question in questions if not question.begins}
+        if back:
+            await chatbots.seen(tx, account, chatbot.id, sorted(back))
+        for question in questions:
+            if question.reopens:
+                await _reopen(tx, account, question)
+        said = await messages.add(tx, account, *map(_message, questions))
+        for question, (_, added) in zip(questions, said, strict=True):
+            question.ask.watchers.keep(added)
+        told = [event for question in questions for event in _events(account, question)]
+        await self._outbox.add(tx, *told)
+        return await answers.insert(tx, account, chatbot.id, [_answer(one) for one in questions])
+
+    async def _begin(
         self,
         tx: Tx,
         account: str,
         chatbot: Chatbot,
-        request: Ask,
-        visitor: str | None,
-        watchers: Watchers,
-    ) -> ConversationRow:
-        """The visitor's own conversation, opened again if it was resolved, or a new one."""
-        if request.conversation_id is None:
-            return await conversations.insert(
-                tx,
-                account,
-                id=new_id("conv"),
-                chatbot=chatbot.id,
-                visitor=visitor or new_id("vis"),
-                language=request.language or chatbot.language,
-            )
-        talk = await conversations.get(tx, account, request.conversation_id, lock=True)
-        if talk is None or talk.public.chatbot_id != chatbot.id:
-            raise NoConversation
-        if visitor is not None and talk.public.visitor_id != visitor:
-            raise NoConversation
-        await chatbots.seen(tx, account, chatbot.id, talk.public.visitor_id)
-        if talk.public.status == "resolved":
-            await conversations.change(
-                tx, account, talk.public.id, status="open", human=False, waiting_told=False
-            )
-            reopened = msgspec.structs.replace(talk.public, status="open")
-            await watchers.status(tx, reopened)
-            return msgspec.structs.replace(talk, public=reopened, human=False)
-        return talk
+        question: _Question,
+        stored: Returned | None,
+    ) -> _Asked:
+        sheet = await self._without_bot(tx, account, chatbot, question)
+        if sheet is not None:
+            return _Asked(question.reply, sheet)
+        text = question.ask.request.message
+        history = turns(question.earlier)
+        scene = Scene(account, question.language, chatbot, question.talk, text, history)
+        if question.ask.owner is not None:
+            scene = self._runner.look(scene)  # while all of this is stored
+        return _Asked(question.reply, None, stored, scene)
 
     async def _without_bot(
-        self,
-        tx: Tx,
-        account: str,
-        chatbot: Chatbot,
-        talk: ConversationRow,
-        request: Ask,
-        reply: Asked,
-        watchers: Watchers,
+        self, tx: Tx, account: str, chatbot: Chatbot, question: _Question
     ) -> Sheet | None:
         """Where people are asked for or at work the bot is silent: the notice, when one is due."""
-        language = request.language or talk.public.language
+        talk, language = question.talk, question.language
         now = datetime.now(UTC)
         if talk.public.status == "escalated":
             told = talk.waiting_told or talk.human
             text = "" if told else _waiting(chatbot, language, now)
-        elif chatbot.handoff.enabled and _wants_person(talk, request.message):
+        elif chatbot.handoff.enabled and _wants_person(talk, question.ask.request.message):
             recent = await messages.recent(
                 tx, account, talk.public.id, LAST, escalation.SUMMARY_MESSAGES
             )
@@ -190,23 +199,17 @@ class Asking:
                 by="visitor",
                 reason="The visitor asked for a person.",
                 summary=escalation.summary_of(recent),
+                traceparent=question.ask.traceparent,
             )
-            await watchers.status(tx, handed)
+            await question.ask.watchers.status(tx, handed)
             text = hours.notice(chatbot.handoff, language, now)
         else:
             return None
-        return await self._notice(tx, account, talk.public, reply, text, watchers)
+        return await self._notice(tx, account, question, text)
 
-    async def _notice(
-        self,
-        tx: Tx,
-        account: str,
-        conversation: Conversation,
-        reply: Asked,
-        text: str,
-        watchers: Watchers,
-    ) -> Sheet:
+    async def _notice(self, tx: Tx, account: str, question: _Question, text: str) -> Sheet:
         """An answer that is finished at once: a notice, or nothing but the end."""
+        conversation, reply = question.talk.public, question.reply
         shown = reply.message_id
         if text:
             notice = NewMessage(
@@ -217,13 +220,12 @@ class Asking:
                 text=text,
                 answer_id=reply.answer_id,
             )
-            stored = await watchers.said(tx, notice)
+            stored = await question.ask.watchers.said(tx, notice)
             await conversations.change(tx, account, conversation.id, waiting_told=True)
             shown = stored.id
         frames = Sheet.finished(self._bus, reply, text, shown)
-        await answers.finish(
-            tx, account, reply.answer_id, Finish(status="escalated", frames=frames.all)
-        )
+        end = Finish(id=reply.answer_id, status="escalated", frames=frames.all)
+        await answers.finish(tx, account, [end])
         metrics.ANSWERS.labels("escalated").inc()
         return frames
 
@@ -262,35 +264,131 @@ def _reply(
     )
 
 
-def _new_conversation(account: str, conversation: Conversation) -> events.Event:
-    data = events.NewConversation(
-        conversation_id=conversation.id,
-        chatbot_id=conversation.chatbot_id,
-        visitor_id=conversation.visitor_id,
-        language=conversation.language,
-    )
-    return events.make(data, account=account, chatbot=conversation.chatbot_id, key=conversation.id)
-
-
-def _new_message(account: str, conversation: Conversation, message: str, text: str) -> events.Event:
-    data = events.NewMessage(
-        conversation_id=conversation.id,
-        chatbot_id=conversation.chatbot_id,
-        message_id=message,
-        message=text,
-        sender="visitor",
-        visitor_id=conversation.visitor_id,
-    )
-    return events.make(data, account=account, chatbot=conversation.chatbot_id, key=conversation.id)
-
-
-async def _earlier(tx: Tx, account: str, request: Ask) -> list[Message]:
-    """What was said before, where anything was."""
-    if request.conversation_id is None:
+async def _asked_before(
+    tx: Tx, account: str, chatbot: Chatbot, asks: Sequence[_Ask]
+) -> Sequence[messages.Before]:
+    """Those of the messages that were sent before; sent twice at once, one is stored."""
+    ids = [ask.request.client_message_id for ask in asks if ask.request.client_message_id]
+    if not ids:
         return []
-    return await messages.recent(tx, account, request.conversation_id, LAST, HISTORY)
+    await conversations.hold(tx, *(f"{account}:{id}" for id in ids))
+    return await messages.asked_before(tx, account, chatbot.id, ids)
 
 
-async def _one_at_a_time(tx: Tx, account: str, client_message_id: str) -> None:
-    """The same message sent twice at once is stored once."""
-    await conversations.hold(tx, f"{account}:{client_message_id}")
+async def _held(tx: Tx, account: str, asks: Sequence[_Ask]) -> dict[str, ConversationRow]:
+    ids = [ask.request.conversation_id for ask in asks if ask.request.conversation_id]
+    return await conversations.hold_all(tx, account, ids) if ids else {}
+
+
+def _question(
+    chatbot: Chatbot,
+    ask: _Ask,
+    before: Sequence[messages.Before],
+    talks: Mapping[str, ConversationRow],
+    earlier: Mapping[str, Sequence[Message]],
+) -> _Question | _Asked | NoConversation:
+    """What a message is: said before, or new, in the visitor's own conversation or a new one."""
+    request = ask.request
+    for was in before:
+        if was.client_message_id == request.client_message_id and ask.visitor in (
+            None,
+            was.visitor_id,
+        ):
+            return _Asked(
+                _reply(
+                    was.conversation_id,
+                    was.visitor_id,
+                    was.message_id,
+                    was.answer_id,
+                    repeated=True,
+                )
+            )
+    message = new_id("msg")
+    answer = new_id("ans") if request.answer_id is msgspec.UNSET else request.answer_id
+    if request.conversation_id is None:
+        talk = conversations.new(
+            new_id("conv"),
+            chatbot=chatbot.id,
+            visitor=ask.visitor or new_id("vis"),
+            language=request.language or chatbot.language,
+        )
+        return _Question(ask=ask, talk=talk, begins=True, message=message, answer=answer)
+    talk = talks.get(request.conversation_id)
+    if talk is None or talk.public.chatbot_id != chatbot.id:
+        return NoConversation()
+    if ask.visitor not in (None, talk.public.visitor_id):
+        return NoConversation()
+    reopens = talk.public.status == "resolved"
+    if reopens:
+        reopened = msgspec.structs.replace(talk.public, status="open")
+        talk = msgspec.structs.replace(talk, public=reopened, human=False)
+    return _Question(
+        ask=ask,
+        talk=talk,
+        reopens=reopens,
+        earlier=earlier[talk.public.id],
+        message=message,
+        answer=answer,
+    )
+
+
+async def _reopen(tx: Tx, account: str, question: _Question) -> None:
+    talk = question.talk.public
+    await conversations.change(
+        tx, account, talk.id, status=talk.status, human=False, waiting_told=False
+    )
+    await question.ask.watchers.status(tx, talk)
+
+
+def _message(question: _Question) -> NewMessage:
+    request, talk = question.ask.request, question.talk.public
+    return NewMessage(
+        id=question.message,
+        conversation_id=talk.id,
+        chatbot_id=talk.chatbot_id,
+        sender="visitor",
+        text=request.message,
+        client_message_id=request.client_message_id,
+        metadata=request.metadata,
+    )
+
+
+def _answer(question: _Question) -> NewAnswer:
+    return NewAnswer(
+        id=question.answer,
+        conversation=question.talk.public.id,
+        question=question.message,
+        message=new_id("msg"),
+        language=question.language,
+        traceparent=question.ask.traceparent,
+        owner=question.ask.owner,
+    )
+
+
+def _events(account: str, question: _Question) -> list[events.Event]:
+    """That the conversation began, if it does, and that this was said."""
+    talk = question.talk.public
+    began = events.NewConversation(
+        conversation_id=talk.id,
+        chatbot_id=talk.chatbot_id,
+        visitor_id=talk.visitor_id,
+        language=talk.language,
+    )
+    said = events.NewMessage(
+        conversation_id=talk.id,
+        chatbot_id=talk.chatbot_id,
+        message_id=question.message,
+        message=question.ask.request.message,
+        sender="visitor",
+        visitor_id=talk.visitor_id,
+    )
+    return [
+        events.make(
+            data,
+            account=account,
+            chatbot=talk.chatbot_id,
+            key=talk.id,
+            traceparent=question.ask.traceparent,
+        )
+        for data in ([began, said] if question.begins else [said])
+    ]

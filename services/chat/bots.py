@@ -114,7 +114,7 @@ class Bots:
                 if known is None or not await chatbots.identified(tx, account, chatbot.id, known):
                     raise IdentityRequired
             visitor = await _visitor(tx, account, request, user)
-            await chatbots.seen(tx, account, chatbot.id, visitor, user)
+            await chatbots.seen(tx, account, chatbot.id, [visitor], user)
             talk = await conversations.latest_of_visitor(tx, account, chatbot.id, visitor)
         return WidgetOpened(
             account_id=account,

@@ -1,8 +1,9 @@
 """The end of an answer: its message, its events and what follows from it, stored together."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import msgspec
 
@@ -10,9 +11,10 @@ from libs.common import events
 from libs.common.bus import Bus
 from libs.common.calls import Chatbot, Source
 from libs.common.db import Database, Tx
+from libs.common.groups import GroupCommit
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
-from libs.common.telemetry import log
+from libs.common.telemetry import log, traceparent
 from services.chat import escalation, hours, metrics, texts
 from services.chat.answerers.port import Ending
 from services.chat.live import Watchers
@@ -30,12 +32,23 @@ class LostLease(Exception):
 
 
 class _Unit(msgspec.Struct, frozen=True):
-    """One answer that ends, in one transaction that holds it and its conversation."""
+    """One answer that ends, in a transaction that holds it and its conversation."""
 
     tx: Tx
-    answer: AnswerRow
+    end: "_End"
     talk: ConversationRow
-    watchers: Watchers
+
+    @property
+    def answer(self) -> AnswerRow:
+        return self.end.answer
+
+    @property
+    def sheet(self) -> Sheet:
+        return self.end.sheet
+
+    @property
+    def watchers(self) -> Watchers:
+        return self.end.watchers
 
     @property
     def account(self) -> str:
@@ -51,66 +64,122 @@ class _Unit(msgspec.Struct, frozen=True):
         return found
 
 
+class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer ends: its message's text (none where it is empty) and its last frame."""
+
+    status: str
+    text: str
+    sources: list[Source] = []
+    error: tuple[str, str] | None = None  # code and message
+
+
+Decide: TypeAlias = Callable[[_Unit], Awaitable[_Outcome]]
+
+
+class _End(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is to end; ``decide`` stores what follows from it besides."""
+
+    answer: AnswerRow
+    sheet: Sheet
+    owner: str
+    decide: Decide
+    watchers: Watchers
+    traceparent: str
+
+
 class Ends:
     def __init__(self, db: Database, bus: Bus, outbox: Outbox) -> None:
-        self._db = db
         self._bus = bus
         self._outbox = outbox
+        self._groups: GroupCommit[_End, _Outcome] = GroupCommit(
+            db, self._store, keys=lambda end: frozenset({end.answer.conversation_id})
+        )
 
     async def finish(self, answer: AnswerRow, sheet: Sheet, owner: str) -> None:
         """Store an answer that was written to its end, then show the last frame."""
         shown = len(sheet.frames)
-        async with self._unit(answer, sheet, owner) as unit:
-            ending = sheet.ending
-            if ending.finish == "escalated":
-                ending = await self._escalated(unit, sheet, ending)
-            elif ending.finish == "no_answer":
-                ending = await self._missed(unit, sheet, ending)
-            elif unit.talk.floor_misses:
-                await unit.change(floor_misses=0)
-            await self._store(unit, sheet, sheet.text, ending.finish, ending.sources)
+        outcome = await self._end(answer, sheet, owner, self._finished)
         log.info(
-            "answered", answer=answer.id, finish=ending.finish, frames=shown,
-            first_token_ms=sheet.first_token_ms, sources=len(ending.sources),
+            "answered", answer=answer.id, finish=outcome.status, frames=shown,
+            first_token_ms=sheet.first_token_ms, sources=len(outcome.sources),
         )  # fmt: skip
 
     async def stopped(self, answer: AnswerRow, sheet: Sheet, owner: str) -> None:
         """The visitor had enough: what was said stands."""
-        async with self._unit(answer, sheet, owner) as unit:
-            await self._store(unit, sheet, sheet.text, "stopped")
+
+        async def decide(_: _Unit) -> _Outcome:
+            return _Outcome(status="stopped", text=sheet.text)
+
+        await self._end(answer, sheet, owner, decide)
 
     async def failed(
         self, answer: AnswerRow, sheet: Sheet, owner: str, code: str, message: str
     ) -> None:
         """The last frame says that and why it failed; it is never just cut."""
-        text = sheet.text or texts.text(texts.FAILED, answer.language)
-        async with self._unit(answer, sheet, owner) as unit:
-            await self._store(unit, sheet, text, "error", error=(code, message))
 
-    @asynccontextmanager
-    async def _unit(
-        self, answer: AnswerRow, sheet: Sheet, owner: str
-    ) -> AsyncGenerator[_Unit, None]:
+        async def decide(_: _Unit) -> _Outcome:
+            text = sheet.text or texts.text(texts.FAILED, answer.language)
+            return _Outcome(status="error", text=text, error=(code, message))
+
+        await self._end(answer, sheet, owner, decide)
+
+    async def _end(self, answer: AnswerRow, sheet: Sheet, owner: str, decide: Decide) -> _Outcome:
         """Raises `LostLease` when it is not ours to end, or nothing is left to end it in."""
-        account = answer.account_id
-        watchers = Watchers(self._bus, account)
-        async with self._db.transaction(account, pipelined=True) as tx:
-            talk = await conversations.hold_for(tx, account, answer.id, owner)
-            if talk is None:
-                raise LostLease
-            yield _Unit(tx, answer, talk, watchers)
-        await sheet.send_last()
-        await watchers.send()
+        end = _End(
+            answer=answer,
+            sheet=sheet,
+            owner=owner,
+            decide=decide,
+            watchers=Watchers(self._bus, answer.account_id),
+            traceparent=traceparent(),
+        )
+        # Whoever is broken off meanwhile leaves nothing half done: what is stored is shown.
+        return await asyncio.shield(self._stored(end))
+
+    async def _stored(self, end: _End) -> _Outcome:
+        group = (end.answer.chatbot_id, end.owner)
+        outcome = await self._groups.run(end.answer.account_id, group, end)
+        await end.sheet.send_last()
+        await end.watchers.send()
+        return outcome
+
+    # -- storing: all that ends together ------------------------------------------------------
+
+    async def _store(
+        self, tx: Tx, account: str, ends: Sequence[_End]
+    ) -> list[_Outcome | LostLease]:
+        """Answers of one chatbot and owner: their messages with their events, the last frames."""
+        theirs = {end.answer.id: end.answer.conversation_id for end in ends}
+        talks = await conversations.hold_for(tx, account, theirs, ends[0].owner)
+        held = [_Unit(tx, end, talks[end.answer.id]) for end in ends if end.answer.id in talks]
+        outcomes = {unit.answer.id: await unit.end.decide(unit) for unit in held}
+        said = [(unit, outcomes[unit.answer.id]) for unit in held if outcomes[unit.answer.id].text]
+        if said:
+            await self._say(tx, account, said)
+        if held:
+            finishes = [_finish(unit, outcomes[unit.answer.id]) for unit in held]
+            await answers.finish(tx, account, finishes)
+        return [outcomes.get(end.answer.id) or LostLease() for end in ends]
 
     # -- what follows ------------------------------------------------------------------------
 
-    async def _escalated(self, unit: _Unit, sheet: Sheet, ending: Ending) -> Ending:
+    async def _finished(self, unit: _Unit) -> _Outcome:
+        ending = unit.sheet.ending
+        if ending.finish == "escalated":
+            ending = await self._escalated(unit, ending)
+        elif ending.finish == "no_answer":
+            ending = await self._missed(unit, ending)
+        elif unit.talk.floor_misses:
+            await unit.change(floor_misses=0)
+        return _Outcome(status=ending.finish, text=unit.sheet.text, sources=ending.sources)
+
+    async def _escalated(self, unit: _Unit, ending: Ending) -> Ending:
         """Pass the conversation on and say so, unless people have it already."""
         if unit.talk.public.status == "escalated":
             return ending
         handoff = (await unit.chatbot()).handoff
         if not handoff.enabled:
-            return await self._missed(unit, sheet, ending)
+            return await self._missed(unit, ending)
         recent = await messages.recent(
             unit.tx, unit.account, unit.talk.public.id, LAST, escalation.SUMMARY_MESSAGES
         )
@@ -122,14 +191,15 @@ class Ends:
             by="bot",
             reason=ending.reason or "The knowledge does not answer the questions.",
             summary=ending.summary or escalation.summary_of(recent),
+            traceparent=unit.end.traceparent,
         )
         await unit.change(waiting_told=True)
         await unit.watchers.status(unit.tx, handed)
         told = hours.notice(handoff, unit.answer.language, datetime.now(UTC))
-        await sheet.add_notice(told)
+        await unit.sheet.add_notice(told)
         return msgspec.structs.replace(ending, finish="escalated", sources=[])
 
-    async def _missed(self, unit: _Unit, sheet: Sheet, ending: Ending) -> Ending:
+    async def _missed(self, unit: _Unit, ending: Ending) -> Ending:
         """Keep the question as unanswered; the second in a row goes to people."""
         metrics.ABSTENTIONS.inc()
         question = await messages.get(
@@ -149,65 +219,68 @@ class Ends:
         ending = msgspec.structs.replace(ending, finish="no_answer", sources=[])
         if misses < MISSES_TO_ESCALATE or not (await unit.chatbot()).handoff.enabled:
             return ending
-        return await self._escalated(unit, sheet, ending)
+        return await self._escalated(unit, ending)
 
     # -- storing -----------------------------------------------------------------------------
 
-    async def _store(
-        self,
-        unit: _Unit,
-        sheet: Sheet,
-        text: str,
-        status: str,
-        sources: list[Source] | None = None,
-        error: tuple[str, str] | None = None,
-    ) -> None:
-        """The message, if anything was said, with its event; and the answer's last frame."""
-        answer = unit.answer
-        message = answer.question_id
-        if text:
-            message = await self._say(unit, text, status, sources or [])
-        sheet.end(message, status, sources or [], error)
-        spent = sheet.spent
-        finish = Finish(
-            status=status,
-            frames=sheet.all,
-            first_token_ms=sheet.first_token_ms,
-            input_tokens=spent.input_tokens,
-            output_tokens=spent.output_tokens,
-            cost_usd=spent.cost_usd,
+    async def _say(self, tx: Tx, account: str, said: Sequence[tuple[_Unit, _Outcome]]) -> None:
+        """The messages, with their events."""
+        added = await messages.add(
+            tx, account, *(_message(unit, outcome) for unit, outcome in said)
         )
-        await answers.finish(unit.tx, unit.account, answer.id, finish)
-        metrics.ANSWERS.labels(status).inc()
-        metrics.TOKENS.labels("input").inc(spent.input_tokens)
-        metrics.TOKENS.labels("output").inc(spent.output_tokens)
-        metrics.COST.inc(spent.cost_usd)
+        for (unit, _), (_, told) in zip(said, added, strict=True):
+            unit.watchers.keep(told)
+        await self._outbox.add(tx, *(_event(unit, outcome) for unit, outcome in said))
 
-    async def _say(self, unit: _Unit, text: str, status: str, sources: list[Source]) -> str:
-        talk = unit.talk.public
-        message = await unit.watchers.said(
-            unit.tx,
-            NewMessage(
-                id=unit.answer.message_id,
-                conversation_id=talk.id,
-                chatbot_id=talk.chatbot_id,
-                sender="bot",
-                text=text,
-                sources=sources,
-                status=status,
-                answer_id=unit.answer.id,
-            ),
-        )
-        said = events.NewMessage(
-            conversation_id=talk.id,
-            chatbot_id=talk.chatbot_id,
-            message_id=message.id,
-            message=text,
-            sender="bot",
-            visitor_id=talk.visitor_id,
-        )
-        await self._outbox.add(
-            unit.tx,
-            events.make(said, account=unit.account, chatbot=talk.chatbot_id, key=talk.id),
-        )
-        return message.id
+
+def _message(unit: _Unit, outcome: _Outcome) -> NewMessage:
+    talk = unit.talk.public
+    return NewMessage(
+        id=unit.answer.message_id,
+        conversation_id=talk.id,
+        chatbot_id=talk.chatbot_id,
+        sender="bot",
+        text=outcome.text,
+        sources=outcome.sources,
+        status=outcome.status,
+        answer_id=unit.answer.id,
+    )
+
+
+def _event(unit: _Unit, outcome: _Outcome) -> events.Event:
+    talk = unit.talk.public
+    said = events.NewMessage(
+        conversation_id=talk.id,
+        chatbot_id=talk.chatbot_id,
+        message_id=unit.answer.message_id,
+        message=outcome.text,
+        sender="bot",
+        visitor_id=talk.visitor_id,
+    )
+    return events.make(
+        said,
+        account=unit.account,
+        chatbot=talk.chatbot_id,
+        key=talk.id,
+        traceparent=unit.end.traceparent,
+    )
+
+
+def _finish(unit: _Unit, outcome: _Outcome) -> Finish:
+    """The end of the answer, with its last frame."""
+    answer, sheet, spent = unit.answer, unit.sheet, unit.sheet.spent
+    message = answer.message_id if outcome.text else answer.question_id
+    sheet.end(message, outcome.status, outcome.sources, outcome.error)
+    metrics.ANSWERS.labels(outcome.status).inc()
+    metrics.TOKENS.labels("input").inc(spent.input_tokens)
+    metrics.TOKENS.labels("output").inc(spent.output_tokens)
+    metrics.COST.inc(spent.cost_usd)
+    return Finish(
+        id=answer.id,
+        status=outcome.status,
+        frames=sheet.all,
+        first_token_ms=sheet.first_token_ms,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+    )

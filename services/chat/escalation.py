@@ -31,6 +31,7 @@ async def escalate(
     by: Literal["visitor", "bot", "agent"],
     reason: str,
     summary: str,
+    traceparent: str = "",
 ) -> Conversation:
     """Mark it and say so. The caller holds the conversation's row; it must not be escalated yet."""
     state = EscalationState(reason=reason, by=by, at=datetime.now(UTC), summary=summary)
@@ -58,6 +59,7 @@ async def escalate(
             account=account,
             chatbot=conversation.chatbot_id,
             key=conversation.id,
+            traceparent=traceparent,
         ),
     )
     metrics.ESCALATIONS.labels(by).inc()

@@ -14,7 +14,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Watchers:
-    """Events of one unit of work: `keep` within the transaction, `send` once it committed."""
+    """Events of one unit of work: kept within the transaction, sent once it committed."""
 
     def __init__(self, bus: Bus, account: str) -> None:
         self._bus = bus
@@ -23,9 +23,13 @@ class Watchers:
 
     async def said(self, tx: Tx, new: NewMessage) -> Message:
         """Store a message, and tell of it."""
-        message, added = await messages.add(tx, self._account, new)
-        self._kept.append(added)
+        ((message, added),) = await messages.add(tx, self._account, new)
+        self.keep(added)
         return message
+
+    def keep(self, added: live.Added) -> None:
+        """Tell of what was stored."""
+        self._kept.append(added)
 
     async def message(self, tx: Tx, message: Message) -> None:
         """Tell of one that was there and has changed."""
@@ -37,9 +41,7 @@ class Watchers:
     async def _keep(
         self, tx: Tx, conversation: str, event: str, data: object, *, internal: bool
     ) -> None:
-        self._kept.append(
-            await live.add(tx, self._account, conversation, event, data, internal=internal)
-        )
+        self.keep(await live.add(tx, self._account, conversation, event, data, internal=internal))
 
     async def send(self) -> None:
         """Those who are not there now read them later: losing one here loses nothing."""

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import DictRow
 
-from libs.common.db import Tx
+from libs.common.db import Returned, Tx, as_json
 
 LEASE = 3.0  # seconds
 HELD = datetime(9000, 1, 1, tzinfo=UTC)  # the lease of an answer that its writer's lease holds
@@ -40,6 +38,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer ended."""
 
+    id: str
     status: str
     frames: list[str]
     first_token_ms: int | None = None
@@ -68,53 +67,45 @@ def _answer(row: dict[str, Any]) -> AnswerRow:
     )
 
 
-async def insert(
-    tx: Tx,
-    account: str,
-    *,
-    id: str,
-    chatbot: str,
-    conversation: str,
-    question: str,
-    message: str,
-    language: str,
-    traceparent: str = "",
-    owner: str | None = None,
-) -> AsyncCursor[DictRow]:
-    """A new answer; `inserted` tells what became of it, once the results are there.
+class NewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """To be written; ``owner`` works on it, if anybody does yet."""
 
-    ``owner`` works on it from now on, unless an earlier one of the conversation (whose row the
+    id: str
+    conversation: str
+    question: str
+    message: str
+    language: str
+    traceparent: str = ""
+    owner: str | None = None
+
+
+async def insert(tx: Tx, account: str, chatbot: str, new: Sequence[NewAnswer]) -> Returned:
+    """New answers, one a conversation; `inserted` tells what became of each.
+
+    Its owner works on it from now on, unless an earlier one of the conversation (whose row the
     caller holds) has not ended.
     """
-    return await tx.execute(
+    cursor = await tx.execute(
         "insert into answers (id, account_id, chatbot_id, conversation_id, question_id, message_id,"
         " language, traceparent, status, owner, attempts, lease_until)"
-        " select %(id)s, %(account)s, %(chatbot)s, %(conversation)s, %(question)s, %(message)s,"
-        " %(language)s, %(traceparent)s, case when free then 'running' else 'queued' end,"
-        " case when free then %(owner)s end, free::int,"
+        " select id, %(account)s, %(chatbot)s, conversation, question, message, language,"
+        " traceparent, case when free then 'running' else 'queued' end,"
+        " case when free then owner end, free::int,"
         " case when free then %(held)s::timestamptz end"
-        " from (select %(owner)s::text is not null and not exists (select 1 from answers"
-        "  where conversation_id = %(conversation)s and finished_at is null) as free) state"
+        " from json_to_recordset(%(rows)s::json) as new (id text, conversation text,"
+        "  question text, message text, language text, traceparent text, owner text)"
+        " cross join lateral (select new.owner is not null and not exists (select 1 from answers a"
+        "  where a.conversation_id = new.conversation and (a.finished_at is null) is true) as free"
+        "  offset 0) state"
         " returning *",
-        {
-            "id": id,
-            "account": account,
-            "chatbot": chatbot,
-            "conversation": conversation,
-            "question": question,
-            "message": message,
-            "language": language,
-            "traceparent": traceparent,
-            "owner": owner,
-            "held": HELD,
-        },
+        {"account": account, "chatbot": chatbot, "rows": as_json(new), "held": HELD},
     )
+    return Returned(cursor, "id")
 
 
-async def inserted(cursor: AsyncCursor[DictRow]) -> AnswerRow:
-    row = await cursor.fetchone()
-    assert row is not None
-    return _answer(row)
+async def inserted(returned: Returned, id: str) -> AnswerRow:
+    """Once the transaction is over."""
+    return _answer(await returned.row(id))
 
 
 async def claim(
@@ -185,22 +176,17 @@ async def show(tx: Tx, owner: str, shown: Mapping[str, list[str]]) -> None:
     )
 
 
-async def finish(tx: Tx, account: str, id: str, end: Finish) -> None:
-    """Of an answer that the caller holds."""
+async def finish(tx: Tx, account: str, ends: Sequence[Finish]) -> None:
+    """Of answers that the caller holds."""
     await tx.execute(
-        "update answers set status = %s, frames = %s, first_token_ms = %s, input_tokens = %s,"
-        " output_tokens = %s, cost_usd = %s, finished_at = now(), lease_until = null"
-        " where account_id = %s and id = %s and finished_at is null",
-        (
-            end.status,
-            end.frames,
-            end.first_token_ms,
-            end.input_tokens,
-            end.output_tokens,
-            end.cost_usd,
-            account,
-            id,
-        ),
+        "update answers a set status = e.status, frames = e.frames,"
+        " first_token_ms = e.first_token_ms, input_tokens = e.input_tokens,"
+        " output_tokens = e.output_tokens, cost_usd = e.cost_usd, finished_at = now(),"
+        " lease_until = null from json_to_recordset(%(rows)s::json) as e (id text, status text,"
+        "  frames text[], first_token_ms int, input_tokens int, output_tokens int,"
+        "  cost_usd double precision)"
+        " where a.id = any(%(ids)s) and (a.account_id = %(account)s) is true and a.id = e.id",
+        {"account": account, "ids": [end.id for end in ends], "rows": as_json(ends)},
     )
 
 

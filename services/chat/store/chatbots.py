@@ -1,5 +1,6 @@
 """Chatbots and their visitors."""
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import msgspec
@@ -170,17 +171,20 @@ async def count(tx: Tx, account: str) -> int:
 
 SEEN: LiteralString = (
     "insert into visitors (id, account_id, chatbot_id, user_id)"
-    " values (%(visitor)s, %(account)s, %(chatbot)s, %(user)s)"
+    " select visitor, %(account)s, %(chatbot)s, %(user)s"
+    " from unnest(%(visitors)s::text[]) visitor order by visitor"
     " on conflict (account_id, chatbot_id, id) do update set last_seen_at = now(),"
     " user_id = coalesce(excluded.user_id, visitors.user_id)"
 )
 
 
 async def seen(
-    tx: Tx, account: str, chatbot: str, visitor: str, user_id: str | None = None
+    tx: Tx, account: str, chatbot: str, visitors: Sequence[str], user_id: str | None = None
 ) -> None:
+    """Visitors, none of them twice, are here now."""
     await tx.execute(
-        SEEN, {"visitor": visitor, "account": account, "chatbot": chatbot, "user": user_id}
+        SEEN,
+        {"visitors": list(visitors), "account": account, "chatbot": chatbot, "user": user_id},
     )
 
 

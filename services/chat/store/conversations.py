@@ -1,5 +1,6 @@
 """Conversations."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -14,7 +15,7 @@ from libs.common.calls import (
     ListConversations,
     Page,
 )
-from libs.common.db import Tx
+from libs.common.db import Tx, as_json
 from services.chat.store.chatbots import SEEN
 
 
@@ -59,11 +60,9 @@ def _row(row: dict[str, Any]) -> ConversationRow:
     )
 
 
-async def insert(
-    tx: Tx, account: str, *, id: str, chatbot: str, visitor: str, language: str
-) -> ConversationRow:
-    """A new conversation; its visitor is seen with it."""
-    talk = Conversation(
+def new(id: str, *, chatbot: str, visitor: str, language: str) -> ConversationRow:
+    """One that begins now."""
+    public = Conversation(
         id=id,
         chatbot_id=chatbot,
         visitor_id=visitor,
@@ -75,45 +74,51 @@ async def insert(
         message_count=0,
         last_message_at=None,
         created_at=datetime.now(UTC),
-        answer_id=None,
-        preview="",
     )
+    return ConversationRow(public, human=False, waiting_told=False, floor_misses=0)
+
+
+async def insert(tx: Tx, account: str, chatbot: str, talks: Sequence[Conversation]) -> None:
+    """New conversations of a chatbot; their visitors, none of them twice, are seen with them."""
+    rows = [(talk.id, talk.visitor_id, talk.language, talk.created_at) for talk in talks]
     await tx.execute(
         f"with seen as ({SEEN}) insert into conversations"  # noqa: S608 - constants
         " (id, account_id, chatbot_id, visitor_id, language, created_at)"
-        " values (%(id)s, %(account)s, %(chatbot)s, %(visitor)s, %(language)s, %(now)s)",
+        " select new->>0, %(account)s, %(chatbot)s, new->>1, new->>2, (new->>3)::timestamptz"
+        " from json_array_elements(%(rows)s::json) new",
         {
-            "id": id,
             "account": account,
             "chatbot": chatbot,
-            "visitor": visitor,
+            "visitors": [talk.visitor_id for talk in talks],
             "user": None,
-            "language": language,
-            "now": talk.created_at,
+            "rows": as_json(rows),
         },
     )
-    return ConversationRow(talk, human=False, waiting_told=False, floor_misses=0)
 
 
-async def hold_for(tx: Tx, account: str, answer: str, owner: str) -> ConversationRow | None:
-    """The conversation of an answer that is to end, both locked.
+async def hold_for(
+    tx: Tx, account: str, answers: Mapping[str, str], owner: str
+) -> dict[str, ConversationRow]:
+    """The conversations of answers that are to end, by answer; both are locked.
 
-    None when the answer ended already or is another's, or its chatbot is being deleted. The
-    conversation is named by its key: from a plan made while tables were small, Postgres went
-    through all the chatbot's conversations.
+    ``answers``: answer → conversation. Left out is an answer that ended already or is not the
+    owner's, and one whose chatbot is being deleted.
     """
     cursor = await tx.execute(
-        "select c.* from answers a join conversations c on c.id = a.conversation_id"
+        "select c.*, a.id as answer from answers a join conversations c on c.id = a.conversation_id"
         " join chatbots b on b.id = c.chatbot_id and b.status = 'active'"
-        " where a.account_id = %(account)s and a.id = %(answer)s and a.owner = %(owner)s"
-        " and a.finished_at is null and c.account_id = a.account_id"
-        " and c.id = (select conversation_id from answers"
-        "  where account_id = %(account)s and id = %(answer)s)"
-        " for update of c, a",
-        {"account": account, "answer": answer, "owner": owner},
+        " where a.id = any(%(answers)s) and c.id = any(%(conversations)s)"
+        " and (a.account_id = %(account)s and c.account_id = a.account_id"
+        "  and a.owner = %(owner)s and a.finished_at is null) is true"
+        " order by c.id for update of c, a",
+        {
+            "account": account,
+            "answers": list(answers),
+            "conversations": list(answers.values()),
+            "owner": owner,
+        },
     )
-    row = await cursor.fetchone()
-    return _row(row) if row else None
+    return {row["answer"]: _row(row) for row in await cursor.fetchall()}
 
 
 async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> ConversationRow | None:
@@ -121,6 +126,16 @@ async def get(tx: Tx, account: str, id: str, *, lock: bool = False) -> Conversat
     cursor = await tx.execute(f"{query} for update of c" if lock else query, (account, id))
     row = await cursor.fetchone()
     return _row(row) if row else None
+
+
+async def hold_all(tx: Tx, account: str, ids: Sequence[str]) -> dict[str, ConversationRow]:
+    """Some conversations by their ids, locked in the order of these as everywhere."""
+    cursor = await tx.execute(
+        _SELECT + " where c.id = any(%s) and (c.account_id = %s) is true"
+        " order by c.id for update of c",
+        (list(ids), account),
+    )
+    return {row["id"]: _row(row) for row in await cursor.fetchall()}
 
 
 async def latest_of_visitor(
@@ -192,9 +207,13 @@ async def change(tx: Tx, account: str, id: str, **columns: Any) -> None:
     await tx.execute(query.format(sets), {**values, "account": account, "id": id})
 
 
-async def hold(tx: Tx, name: str) -> None:
-    """Be alone with this name until the transaction ends."""
-    await tx.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+async def hold(tx: Tx, *names: str) -> None:
+    """Be alone with these names until the transaction ends."""
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended(name, 0))"
+        " from unnest(%s::text[]) name order by name",
+        (list(names),),
+    )
 
 
 async def past_retention(tx: Tx, limit: int) -> dict[str, list[str]]:

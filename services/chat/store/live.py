@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from libs.common.calls import Job, LiveEvent
-from libs.common.db import Tx
+from libs.common.db import Returned, Tx
 
 EVENTS_AT_ONCE = 1_000  # that are asked about; there may be more
-INSERT: LiteralString = (  # takes `values`
+INSERT: LiteralString = (  # from what has the columns `conversation`, `event`, `internal` and `data`
     "insert into live_events (account_id, conversation_id, event, internal, data)"
-    " values (%(account)s, %(conversation)s, %(event)s, %(internal)s, %(data)s) returning seq"
+    " select %(account)s, conversation, event, internal, data from new"
+    " returning seq, data->>'id' as id"
 )
 
 
@@ -31,19 +30,30 @@ class Added(msgspec.Struct, frozen=True):
     """An event that was stored; its number is there once the results are."""
 
     event: LiveEvent
-    cursor: AsyncCursor[DictRow]
+    returned: Returned
 
     async def numbered(self) -> LiveEvent:
-        row = await self.cursor.fetchone()
-        assert row is not None
+        row = await self.returned.row(self.event.data["id"])
         return msgspec.structs.replace(self.event, seq=row["seq"])
 
 
 async def add(
     tx: Tx, account: str, conversation: str, event: str, data: object, *, internal: bool
 ) -> Added:
+    """Store an event; ``data`` has an ``id``."""
     made = unnumbered(conversation, event, data, internal=internal)
-    return Added(made, await tx.execute(INSERT, values(account, made)))
+    cursor = await tx.execute(
+        "with new as (select %(conversation)s as conversation, %(event)s as event,"
+        " %(internal)s::boolean as internal, %(data)s::jsonb as data) " + INSERT,
+        {
+            "account": account,
+            "conversation": conversation,
+            "event": event,
+            "internal": internal,
+            "data": Jsonb(made.data),
+        },
+    )
+    return Added(made, Returned(cursor, "id"))
 
 
 def unnumbered(conversation: str, event: str, data: object, *, internal: bool) -> LiveEvent:
@@ -54,17 +64,6 @@ def unnumbered(conversation: str, event: str, data: object, *, internal: bool) -
         internal=internal,
         data=msgspec.to_builtins(data),
     )
-
-
-def values(account: str, event: LiveEvent) -> dict[str, Any]:
-    """What `INSERT` takes."""
-    return {
-        "account": account,
-        "conversation": event.conversation_id,
-        "event": event.event,
-        "internal": event.internal,
-        "data": Jsonb(event.data),
-    }
 
 
 async def after(

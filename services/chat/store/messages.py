@@ -1,14 +1,14 @@
 """The messages of conversations."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import msgspec
-from psycopg.types.json import Jsonb
 
 from libs.common import pages
 from libs.common.calls import FeedbackState, ListMessages, Message, Page, Source
-from libs.common.db import Tx
+from libs.common.db import Returned, Tx, as_json
 from services.chat.store import live
 
 PREVIEW = 140  # characters of the last one that its conversation shows
@@ -50,65 +50,100 @@ def _message(row: dict[str, Any]) -> Message:
     )
 
 
-async def add(tx: Tx, account: str, new: NewMessage) -> tuple[Message, live.Added]:
-    """Store a message, and the event that shows it to those who watch."""
-    message = Message(
-        id=new.id,
-        conversation_id=new.conversation_id,
-        sender=new.sender,  # pyright: ignore[reportArgumentType]
-        text=new.text,
-        sources=new.sources,
-        feedback=None,
-        author=new.author,
-        created_at=datetime.now(UTC),
-        status=new.status,  # pyright: ignore[reportArgumentType]
-        internal=new.internal,
-        answer_id=new.answer_id,
-    )
-    told = live.unnumbered(new.conversation_id, "message", message, internal=new.internal)
-    cursor = await tx.execute(
-        "with added as (insert into messages"  # noqa: S608 - constants
-        " (id, account_id, conversation_id, chatbot_id, sender, text, sources, status, internal,"
-        " author, author_id, answer_id, client_message_id, metadata, created_at) values (%(id)s, %(account)s, %(conversation)s, %(chatbot)s,"
-        " %(sender)s, %(text)s, %(sources)s, %(status)s, %(internal)s, %(author)s, %(author_id)s,"
-        " %(answer)s, %(client)s, %(metadata)s, %(now)s)), counted as (update conversations"
-        " set message_count = message_count + 1, last_message_at = %(now)s, preview = %(preview)s"
-        " where account_id = %(account)s and id = %(conversation)s and not %(internal)s) "
-        + live.INSERT,
+async def add(tx: Tx, account: str, *new: NewMessage) -> list[tuple[Message, live.Added]]:
+    """Store messages, one a conversation, and the events that show them to those who watch."""
+    messages = [_new(message) for message in new]
+    told = [
+        live.unnumbered(message.conversation_id, "message", message, internal=message.internal)
+        for message in messages
+    ]
+    rows = [
         {
-            **live.values(account, told),
-            "id": new.id,
-            "chatbot": new.chatbot_id,
-            "sender": new.sender,
-            "text": new.text,
-            "sources": Jsonb(told.data["sources"]),
-            "status": new.status,
-            "author": new.author,
-            "author_id": new.author_id,
-            "answer": new.answer_id,
-            "client": new.client_message_id,
-            "metadata": Jsonb(new.metadata),
-            "now": message.created_at,
-            "preview": new.text[:PREVIEW],
+            "data": event.data,
+            "chatbot": message.chatbot_id,
+            "author_id": message.author_id,
+            "client": message.client_message_id,
+            "metadata": message.metadata,
+            "preview": message.text[:PREVIEW],
+        }
+        for message, event in zip(new, told, strict=True)
+    ]
+    cursor = await tx.execute(
+        "with new as (select *, data->>'id' as id, data->>'conversationId' as conversation,"  # noqa: S608 - constants
+        " 'message' as event, (data->>'internal')::boolean as internal,"
+        " (data->>'createdAt')::timestamptz as at from json_to_recordset(%(rows)s::json) as r"
+        " (data jsonb, chatbot text, author_id text, client text, metadata jsonb, preview text)),"
+        " added as (insert into messages (id, account_id, conversation_id, chatbot_id, sender,"
+        " text, sources, status, internal, author, author_id, answer_id, client_message_id,"
+        " metadata, created_at) select id, %(account)s, conversation, chatbot, data->>'sender',"
+        " data->>'text', data->'sources', data->>'status', internal, data->>'author', author_id,"
+        " data->>'answerId', client, metadata, at from new),"
+        " counted as (update conversations c set message_count = message_count + 1,"
+        " last_message_at = new.at, preview = new.preview from new"
+        " where c.id = any(%(conversations)s) and (c.account_id = %(account)s) is true"
+        " and c.id = new.conversation and not new.internal) " + live.INSERT,
+        {
+            "account": account,
+            "conversations": [message.conversation_id for message in new],
+            "rows": as_json(rows),
         },
     )
-    return message, live.Added(told, cursor)
+    returned = Returned(cursor, "id")
+    return [
+        (message, live.Added(event, returned))
+        for message, event in zip(messages, told, strict=True)
+    ]
+
+
+def _new(message: NewMessage) -> Message:
+    return Message(
+        id=message.id,
+        conversation_id=message.conversation_id,
+        sender=message.sender,  # pyright: ignore[reportArgumentType]
+        text=message.text,
+        sources=message.sources,
+        feedback=None,
+        author=message.author,
+        created_at=datetime.now(UTC),
+        status=message.status,  # pyright: ignore[reportArgumentType]
+        internal=message.internal,
+        answer_id=message.answer_id,
+    )
+
+
+class Before(msgspec.Struct, frozen=True):
+    """A message that was sent before."""
+
+    client_message_id: str
+    conversation_id: str
+    visitor_id: str
+    message_id: str
+    answer_id: str
 
 
 async def asked_before(
-    tx: Tx, account: str, chatbot: str, client_message_id: str, visitor: str | None
-) -> tuple[str, str, str, str] | None:
-    """Conversation, visitor, message and answer of a message that was sent before."""
+    tx: Tx, account: str, chatbot: str, client_message_ids: Sequence[str]
+) -> list[Before]:
+    """Those of some messages that were sent before, whoever's they are."""
     cursor = await tx.execute(
-        "select m.conversation_id, c.visitor_id, m.id, a.id as answer_id from messages m"
+        "select m.client_message_id, m.conversation_id, c.visitor_id, m.id, a.id as answer_id"
+        " from unnest(%(ids)s::text[]) client cross join lateral (select * from messages"
+        "  where account_id = %(account)s and chatbot_id = %(chatbot)s"
+        "  and client_message_id = client offset 0) m"
         " join conversations c on c.id = m.conversation_id"
-        " join answers a on a.question_id = m.id"
-        " where m.account_id = %s and m.chatbot_id = %s and m.client_message_id = %s"
-        " and (%s::text is null or c.visitor_id = %s) limit 1",
-        (account, chatbot, client_message_id, visitor, visitor),
+        " join answers a on a.question_id = m.id and a.conversation_id = c.id",
+        {"ids": list(client_message_ids), "account": account, "chatbot": chatbot},
     )
-    row = await cursor.fetchone()
-    return (row["conversation_id"], row["visitor_id"], row["id"], row["answer_id"]) if row else None
+    return [
+        Before(
+            row["client_message_id"],
+            row["conversation_id"],
+            row["visitor_id"],
+            row["id"],
+            row["answer_id"],
+        )
+        for row in await cursor.fetchall()
+    ]
 
 
 async def get(tx: Tx, account: str, conversation: str, id: str) -> Message | None:
@@ -153,6 +188,22 @@ async def recent(tx: Tx, account: str, conversation: str, before: str, limit: in
         (account, conversation, before, limit),
     )
     return [_message(row) for row in reversed(await cursor.fetchall())]
+
+
+async def latest(
+    tx: Tx, account: str, conversations: Sequence[str], limit: int
+) -> dict[str, list[Message]]:
+    """The last messages of some conversations, oldest first, without notes."""
+    cursor = await tx.execute(
+        "select m.* from unnest(%(ids)s::text[]) id cross join lateral (select * from messages"
+        " where account_id = %(account)s and conversation_id = id.id and not internal"
+        " order by id desc limit %(limit)s) m order by m.id",
+        {"ids": list(conversations), "account": account, "limit": limit},
+    )
+    found: dict[str, list[Message]] = {id: [] for id in conversations}
+    for row in await cursor.fetchall():
+        found[row["conversation_id"]].append(_message(row))
+    return found
 
 
 async def up_to(tx: Tx, account: str, conversation: str, id: str, limit: int) -> list[Message]:
