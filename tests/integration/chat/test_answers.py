@@ -1,8 +1,12 @@
 """Answers: cited, ordered, kept, asked for once; and what happens when a model fails."""
 
 import asyncio
+import time
+
+import pytest
 
 from libs.common import calls
+from libs.common.errors import AppError
 from libs.common.ids import new_id
 from libs.common.testing.model import Model, Script
 from tests.integration.chat.conftest import PATIENCE, Chat
@@ -90,6 +94,65 @@ async def test_questions_of_one_conversation_are_answered_in_order(
     assert (quick.text, slow.result().text) == ("Quick one.", "Slow one.")
     said = await talking.messages(first.asked.conversation_id)
     assert [m.text for m in said if m.sender == "bot"][1:] == ["Slow one.", "Quick one."]
+
+
+async def test_questions_of_one_instant_are_stored_and_answered_each_by_itself(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+    before = [await chat.ask(bot, QUESTION) for _ in range(3)]
+    talks = [answer.asked.conversation_id for answer in before]
+    await chat.call(calls.CONVERSATION_RESOLVE, calls.ById(id=talks[1]))
+    request = calls.Ask(chatbot_id=bot, message=QUESTION, conversation_id="conv_nowhere")
+
+    refused, *answers = await asyncio.gather(
+        chat.refused(calls.MESSAGE_CREATE, request),
+        *(chat.ask(bot, QUESTION, conversation_id=talk) for talk in (*talks, *talks)),
+        *(chat.ask(bot, QUESTION, client_message_id=f"c{number % 5}") for number in range(10)),
+        *(chat.ask(bot, "I want to talk to a human") for _ in range(3)),
+        *(chat.ask(bot, QUESTION) for _ in range(5)),
+    )
+
+    assert refused == "not_found"
+    again, repeated, escalated, new = answers[:6], answers[6:16], answers[16:19], answers[19:]
+    assert {a.text for a in (*again, *repeated, *new)} == {ANSWER}
+    assert {a.finish for a in escalated} == {"escalated"}
+    assert len({a.asked.message_id for a in repeated}) == 5
+    for talk in talks:
+        said = await chat.messages(talk)
+        assert sorted(m.sender for m in said) == ["bot"] * 3 + ["visitor"] * 3
+        assert (await chat.conversation(talk)).message_count == len(said)
+        assert (await chat.conversation(talk)).status == "open"
+    for answer in (*repeated, *escalated, *new):
+        told = await chat.events(answer.asked.conversation_id)
+        names = [type(event).__name__ for event in told]
+        last = "Escalation" if answer in escalated else "NewMessage"
+        assert names == ["NewConversation", "NewMessage", last]
+        assert answer in escalated or told[1].sender == "visitor"
+
+
+async def test_a_question_is_answered_though_its_asker_gave_up_while_it_was_stored(
+    chat: Chat,
+) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+    request = calls.Ask(chatbot_id=bot, message=QUESTION, visitor_id="vis_hasty")
+
+    async with chat.db.transaction(chat.account) as tx:
+        await tx.execute("select 1 from chatbots where id = %s for update", (bot,))
+        with pytest.raises(AppError):
+            await chat.bus.request(calls.MESSAGE_CREATE, request, chat.context, timeout=0.5)
+        await asyncio.sleep(0.5)  # chat itself has given up on it, too
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        listed = await chat.call(
+            calls.CONVERSATIONS_LIST, calls.ListConversations(visitor_id="vis_hasty")
+        )
+        texts = [m.text for talk in listed.data for m in await chat.messages(talk.id)]
+        if texts == [QUESTION, ANSWER]:
+            break
+        assert time.monotonic() < end, texts
+        await asyncio.sleep(0.05)
 
 
 async def test_a_question_names_the_answer_that_is_being_written(
