@@ -35,16 +35,19 @@ LOCK_TIMEOUT = 10_000  # milliseconds
 IDLE_IN_TRANSACTION_TIMEOUT = 30_000  # milliseconds
 # What is pipelined goes by keys. Postgres keeps the plan of a prepared statement: one made while
 # the tables were small went through them whole, and still did so once they had grown. For the same
-# reason such statements write ``(condition) is true`` where they do not want an index to be chosen
-# for it: that of an account looks like one row's as long as nothing is known of the table.
-_KEYED = "select set_config('app.account', %s, true), set_config('enable_seqscan', 'off', true)"
+# reason such statements write ``(condition) is true`` where no index is to be chosen for it: an
+# account's looks like that of one row as long as nothing is known of the table.
+_BEGUN = (
+    "select set_config('app.account', %s, true), set_config('lock_timeout', %s, true),"
+    " set_config('enable_seqscan', 'off', true)"
+)
 _encode = msgspec.json.Encoder().encode
 _pools: "set[AsyncConnectionPool[Any]]" = set()  # of this process
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class Returned:
-    """What a pipelined statement returns, a row for each key; there once the transaction is over."""
+    """What a pipelined statement returns, a row for each key; there once it was committed."""
 
     def __init__(self, cursor: AsyncCursor[DictRow], key: str) -> None:
         self._cursor = cursor
@@ -72,7 +75,7 @@ class Database:
         """Connect, waiting up to `CONNECT_TIMEOUT` for a server that is still starting."""
         options = (
             f"-c search_path={schema} -c statement_timeout={STATEMENT_TIMEOUT} "
-            f"-c lock_timeout={LOCK_TIMEOUT} "
+            f"-c lock_timeout={LOCK_TIMEOUT} -c jit=off "
             f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT}"
         )
         pool: AsyncConnectionPool[Tx] = AsyncConnectionPool(
@@ -107,36 +110,44 @@ class Database:
             await pool.close(timeout=5)
 
     @asynccontextmanager
-    async def transaction(self, account: str, *, pipelined: bool = False) -> AsyncGenerator[Tx]:
+    async def transaction(
+        self, account: str, *, pipelined: bool = False, lock_timeout: int | None = None
+    ) -> AsyncGenerator[Tx]:
         """One unit of work for one account: commits at the end, rolls back on any exception.
 
         A ``pipelined`` one waits for the server only where a result is fetched, and at the end:
         statements are sent together. What one of them is refused with is raised there, not
-        where it was executed, and ``rowcount`` is known only of what was fetched.
+        where it was executed, and ``rowcount`` is known only of what was fetched. It waits for
+        a lock up to ``lock_timeout`` milliseconds, else up to `LOCK_TIMEOUT`.
 
         Raises `Unavailable` when Postgres is away; nothing was then committed, except where
         the connection broke during the commit itself.
         """
         if not account or account == ANY_ACCOUNT:
             raise ValueError("a transaction is for one account; workers use system()")
-        async with self._transaction(account, pipelined=pipelined) as tx:
+        async with self._transaction(account, pipelined, lock_timeout) as tx:
             yield tx
 
     @asynccontextmanager
     async def system(self, *, pipelined: bool = False) -> AsyncGenerator[Tx]:
         """One unit of work of the platform itself, which sees every account."""
-        async with self._transaction(ANY_ACCOUNT, pipelined=pipelined) as tx:
+        async with self._transaction(ANY_ACCOUNT, pipelined, None) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, account: str, *, pipelined: bool) -> AsyncGenerator[Tx]:
+    async def _transaction(
+        self, account: str, pipelined: bool, lock_timeout: int | None
+    ) -> AsyncGenerator[Tx]:
         started = time.perf_counter()
         outcome = "rolled_back"
         try:
             with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
                 async with self._connection() as connection:
-                    work = _pipelined if pipelined else _one_by_one
-                    async with work(connection, account):
+                    if pipelined:
+                        work = _pipelined(connection, account, lock_timeout or LOCK_TIMEOUT)
+                    else:
+                        work = _one_by_one(connection, account)
+                    async with work:
                         yield connection
             outcome = "committed"
             for tell in self.after_commit:
@@ -175,6 +186,21 @@ def as_json(value: object) -> str:
     return _encode(value).decode()
 
 
+def is_away(exc: Exception) -> bool:
+    """Whether the database itself was away; not, where a statement failed as others might not."""
+    cause = exc.__cause__
+    if isinstance(cause, psycopg.Error) and cause.sqlstate is not None:
+        return cause.sqlstate.startswith(("08", "57P"))  # of the connection; shutting down
+    return isinstance(exc, Unavailable)
+
+
+def is_locked(exc: Exception) -> bool:
+    """Whether somebody else held what a transaction needed."""
+    return isinstance(
+        exc.__cause__, (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+    )
+
+
 def _waiting() -> int:
     return sum(pool.get_stats().get("requests_waiting", 0) for pool in _pools)
 
@@ -194,11 +220,11 @@ async def _one_by_one(connection: Tx, account: str) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _pipelined(connection: Tx, account: str) -> AsyncGenerator[None]:
+async def _pipelined(connection: Tx, account: str, lock_timeout: int) -> AsyncGenerator[None]:
     try:
         async with connection.pipeline():
             await connection.execute("begin")
-            await connection.execute(_KEYED, (account,))
+            await connection.execute(_BEGUN, (account, f"{lock_timeout}ms"))
             yield
             ended = await connection.execute("commit")
     except BaseException:
@@ -212,7 +238,7 @@ async def _roll_back(connection: Tx) -> None:
     if connection.closed or connection.info.transaction_status == TransactionStatus.IDLE:
         return
     with suppress(psycopg.Error):
-        await connection.execute("rollback", prepare=False)
+        await connection.rollback()  # forgets prepared statements, which may be none by now
 
 
 def _check_committed(said: str | None) -> None:

@@ -1,34 +1,27 @@
 """Group commit: what comes at the same time shares a transaction.
 
-While one transaction is under way, further units of work of the same group wait and go together
-in the next one: the busier it is, the more of them share what a transaction costs. Who comes
-alone waits for nobody.
+While one transaction is under way, further units of work of the same group wait, and go together
+in the next one: the busier it is, the more of them share what a transaction costs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from contextvars import Context
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-import psycopg
-
-from libs.common.db import Database, Tx
+from libs.common.db import Database, Tx, is_away, is_locked
 from libs.common.errors import Unavailable
 from libs.common.telemetry import child_span
 
 REST = 0.01  # seconds between two transactions of a group: what comes meanwhile goes together
 MOST = 32  # units of work in a transaction
+PATIENCE = 100  # milliseconds that a transaction of a group waits for a lock
 _STOPPING = "The service is stopping; try again shortly."
-_TOGETHER = (  # what a unit may owe to the others of its transaction
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.QueryCanceled,
-)
 
 W = TypeVar("W")
 R = TypeVar("R")
-# Does some units' work and returns what came of each: a result, or the error that is its alone
-# and for which it has written nothing.
+# Does units of work within a transaction of an account. Returns what came of each: a result, or
+# the error that is its alone and for which it has written nothing.
 Work: TypeAlias = Callable[[Tx, str, Sequence[W]], Awaitable[Sequence[R | Exception]]]
 
 
@@ -36,16 +29,40 @@ class _Waiting(Generic[W, R]):
     def __init__(self, unit: W, keys: frozenset[str]) -> None:
         self.unit = unit
         self.keys = keys
+        self.under_way = False
         self.result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+
+class _Group(Generic[W, R]):
+    def __init__(self) -> None:
+        self.waiting: list[_Waiting[W, R]] = []
+        self.apart: list[_Waiting[W, R]] = []  # wait for a lock, each in a transaction of its own
+        self.changed = asyncio.Event()
+
+    def take(self) -> list[_Waiting[W, R]]:
+        """The first that may go together now; the others stay, in their order."""
+        taken: list[_Waiting[W, R]] = []
+        left: list[_Waiting[W, R]] = []
+        keys = {key for one in self.apart for key in one.keys}
+        for one in self.waiting:
+            if one.result.cancelled():
+                continue
+            (taken if len(taken) < MOST and keys.isdisjoint(one.keys) else left).append(one)
+            keys |= one.keys
+        self.waiting = left
+        for one in taken:
+            one.under_way = True
+        return taken
 
 
 class GroupCommit(Generic[W, R]):
     """Does units of work, in pipelined transactions of one account that several may share.
 
     Units with a key in common never share one and go in the order in which they came. When a
-    transaction of several fails for another reason than the database being away, each of them
-    is tried again by itself, so ``work`` may be called twice for a unit; nothing of the first
-    time is stored then. A unit that nobody waits for any more is left out, but not broken off.
+    transaction of several fails, each half of them is tried again by itself, until those are found
+    that it is about; whoever waits for a lock then does so alone, and only those with the same
+    key wait for it. So ``work`` may be called several times for a unit, of which one counts: what
+    it does besides writing into its transaction has to bear that.
     """
 
     def __init__(
@@ -58,75 +75,99 @@ class GroupCommit(Generic[W, R]):
         self._db = db
         self._work = work
         self._keys = keys
-        self._waiting: dict[Hashable, list[_Waiting[W, R]]] = {}
+        self._groups: dict[tuple[str, Hashable], _Group[W, R]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, account: str, group: Hashable, unit: W) -> R:
         """Have this done with what else is in this group of the account.
 
-        Raises what ``work`` does or returns for it; `Unavailable` as a transaction does.
+        Raises what ``work`` does or returns for it, and `Unavailable` as a transaction does.
+        Cancelled while it waits, it is left out; once it is under way that can't be undone any
+        more: then the cancellation has no effect, and what came of it is returned.
         """
-        waiting = _Waiting[W, R](unit, self._keys(unit))
-        if (account, group) in self._waiting:
-            self._waiting[account, group].append(waiting)
-        else:
-            self._waiting[account, group] = [waiting]
-            task = asyncio.create_task(self._commits(account, group), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        one = _Waiting[W, R](unit, self._keys(unit))
+        found = self._groups.get((account, group))
+        if found is None:
+            found = self._groups[account, group] = _Group[W, R]()
+            self._spawn(self._commits(account, group, found))
+        found.waiting.append(one)
+        found.changed.set()
         with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
-            return await waiting.result
+            while True:
+                try:
+                    return await asyncio.shield(one.result)
+                except asyncio.CancelledError:
+                    if not one.under_way:
+                        one.result.cancel()
+                        raise
 
-    async def _commits(self, account: str, group: Hashable) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, context=Context())  # of no request
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _commits(self, account: str, name: Hashable, group: _Group[W, R]) -> None:
         """Do what waits, until nothing does."""
-        waiting = self._waiting[account, group]
+        units: list[_Waiting[W, R]] = []
         try:
-            while waiting:
-                if units := _take(waiting):
-                    await self._commit(account, units)
+            while group.waiting or group.apart:
+                group.changed.clear()
+                units = group.take()
+                if units:
+                    await self._commit(account, group, units)
                     await asyncio.sleep(REST)
+                elif group.waiting or group.apart:
+                    await group.changed.wait()
         finally:
-            del self._waiting[account, group]
-            _fail(waiting, Unavailable(_STOPPING))
+            del self._groups[account, name]
+            _fail([*units, *group.waiting, *group.apart], _STOPPING)
 
-    async def _commit(self, account: str, units: list[_Waiting[W, R]]) -> None:
-        try:
-            async with self._db.transaction(account, pipelined=True) as tx:
-                results = await self._work(tx, account, [one.unit for one in units])
-        except Exception as exc:
-            away = isinstance(exc, Unavailable) and not isinstance(exc.__cause__, _TOGETHER)
-            if len(units) == 1 or away:
-                _fail(units, exc)
-            else:
-                await asyncio.gather(*(self._commit(account, [one]) for one in units))
+    async def _commit(self, account: str, group: _Group[W, R], units: list[_Waiting[W, R]]) -> None:
+        error = await self._try(account, units, lock_timeout=PATIENCE)
+        if error is None:
             return
-        except asyncio.CancelledError:
-            _fail(units, Unavailable(_STOPPING))
-            raise
-        for one, result in zip(units, results, strict=True):
-            if one.result.done():  # nobody waits for it any more
-                continue
+        if isinstance(error, Unavailable) and is_away(error):
+            _fail(units, error.message)
+        elif len(units) > 1:
+            half = len(units) // 2
+            await self._commit(account, group, units[:half])
+            await self._commit(account, group, units[half:])
+        elif is_locked(error):
+            group.apart.extend(units)
+            self._spawn(self._wait(account, group, units[0]))
+        else:
+            units[0].result.set_exception(error)
+
+    async def _wait(self, account: str, group: _Group[W, R], one: _Waiting[W, R]) -> None:
+        """Do one whose rows somebody else holds, as long as that may take."""
+        try:
+            error = await self._try(account, [one])
+            if error is not None and not one.result.done():
+                one.result.set_exception(error)
+        finally:
+            group.apart.remove(one)
+            group.changed.set()
+
+    async def _try(
+        self, account: str, units: list[_Waiting[W, R]], *, lock_timeout: int | None = None
+    ) -> Exception | None:
+        try:
+            async with self._db.transaction(
+                account, pipelined=True, lock_timeout=lock_timeout
+            ) as tx:
+                results = await self._work(tx, account, [one.unit for one in units])
+                done = list(zip(units, results, strict=True))
+        except Exception as exc:
+            return exc
+        for one, result in done:
             if isinstance(result, Exception):
                 one.result.set_exception(result)
             else:
                 one.result.set_result(result)
+        return None
 
 
-def _take(waiting: list[_Waiting[W, R]]) -> list[_Waiting[W, R]]:
-    """The first that may go together; the others stay, in their order."""
-    taken: list[_Waiting[W, R]] = []
-    left: list[_Waiting[W, R]] = []
-    keys: set[str] = set()
-    for one in waiting:
-        if one.result.done():
-            continue
-        (taken if len(taken) < MOST and keys.isdisjoint(one.keys) else left).append(one)
-        keys |= one.keys
-    waiting[:] = left
-    return taken
-
-
-def _fail(units: Sequence[_Waiting[W, R]], exc: Exception) -> None:
+def _fail(units: Sequence[_Waiting[W, R]], message: str) -> None:
     for one in units:
         if not one.result.done():
-            one.result.set_exception(exc)
+            one.result.set_exception(Unavailable(message))

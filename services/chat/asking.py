@@ -1,6 +1,6 @@
 """A visitor's message: stored with all it causes in one transaction, then answered apart from it."""
 
-import asyncio
+import contextvars
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -40,14 +40,13 @@ class _Ask(msgspec.Struct, frozen=True, kw_only=True):
     request: Ask
     visitor: str | None  # whose it is, where that is known
     owner: str | None  # who would write the answer, where there is room
-    watchers: Watchers
     traceparent: str
+    context: contextvars.Context  # of the request
 
     @property
     def keys(self) -> frozenset[str]:
         """What no two in one transaction may share."""
-        request = self.request
-        named = (request.conversation_id, request.client_message_id, self.visitor)
+        named = (self.request.conversation_id, self.request.client_message_id)
         return frozenset(key for key in named if key)
 
 
@@ -56,6 +55,7 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True):
 
     ask: _Ask
     talk: ConversationRow
+    watchers: Watchers
     begins: bool = False  # the conversation is new
     reopens: bool = False  # it was resolved
     earlier: Sequence[Message] = ()
@@ -76,6 +76,7 @@ class _Asked(msgspec.Struct, frozen=True):
     """What the transaction came to: an answer to write, or a finished one (a ``sheet``)."""
 
     reply: Asked
+    watchers: Watchers | None = None
     sheet: Sheet | None = None
     stored: Returned | None = None  # the answer
     scene: Scene | None = None
@@ -93,23 +94,21 @@ class Asking:
     async def ask(self, context: Context, request: Ask) -> Asked:
         """Store the message and have it answered; the answer's frames follow on the bus."""
         visitor = _visitor(context, request)
-        # Whoever gives up waiting leaves nothing half done: what is stored is begun.
-        return await asyncio.shield(self._ask(context.account, request, visitor))
-
-    async def _ask(self, account: str, request: Ask, visitor: str | None) -> Asked:
-        watchers = Watchers(self._bus, account)
+        account = context.account
         with self._runner.place(account) as owner:
             ask = _Ask(
                 request=request,
                 visitor=visitor,
                 owner=owner,
-                watchers=watchers,
                 traceparent=traceparent(),
+                context=contextvars.copy_context(),
             )
             asked = await self._groups.run(account, request.chatbot_id, ask)
             await self._start(asked)
-        await watchers.send()
+        if asked.watchers is not None:
+            await asked.watchers.send()
         if asked.sheet is not None:
+            metrics.ANSWERS.labels("escalated").inc()
             await asked.sheet.send_all()
         return asked.reply
 
@@ -129,9 +128,15 @@ class Asking:
         if chatbot is None:
             return [NoChatbot() for _ in asks]
         before = await _asked_before(tx, account, chatbot, asks)
-        talks = await _held(tx, account, asks)
+        fresh = [ask for ask, was in zip(asks, before, strict=True) if was is None]
+        talks = await _held(tx, account, fresh)
         earlier = await messages.latest(tx, account, list(talks), HISTORY) if talks else {}
-        found = [_question(chatbot, ask, before, talks, earlier) for ask in asks]
+        found = [
+            _again(was)
+            if was
+            else _question(chatbot, ask, Watchers(self._bus, account), talks, earlier)
+            for ask, was in zip(asks, before, strict=True)
+        ]
         questions = [one for one in found if isinstance(one, _Question)]
         stored = await self._add(tx, account, chatbot, questions) if questions else None
         return [
@@ -144,18 +149,17 @@ class Asking:
     async def _add(
         self, tx: Tx, account: str, chatbot: Chatbot, questions: Sequence[_Question]
     ) -> Returned:
+        visitors = {question.talk.public.visitor_id for question in questions}
+        await chatbots.seen(tx, account, chatbot.id, visitors)
         new = [question.talk.public for question in questions if question.begins]
         if new:
             await conversations.insert(tx, account, chatbot.id, new)
-        back = {question.talk.public.visitor_id for question in questions if not question.begins}
-        if back:
-            await chatbots.seen(tx, account, chatbot.id, sorted(back))
         for question in questions:
             if question.reopens:
                 await _reopen(tx, account, question)
         said = await messages.add(tx, account, *map(_message, questions))
         for question, (_, added) in zip(questions, said, strict=True):
-            question.ask.watchers.keep(added)
+            question.watchers.keep(added)
         told = [event for question in questions for event in _events(account, question)]
         await self._outbox.add(tx, *told)
         return await answers.insert(tx, account, chatbot.id, [_answer(one) for one in questions])
@@ -170,13 +174,13 @@ class Asking:
     ) -> _Asked:
         sheet = await self._without_bot(tx, account, chatbot, question)
         if sheet is not None:
-            return _Asked(question.reply, sheet)
+            return _Asked(question.reply, question.watchers, sheet)
         text = question.ask.request.message
         history = turns(question.earlier)
         scene = Scene(account, question.language, chatbot, question.talk, text, history)
-        if question.ask.owner is not None:
-            scene = self._runner.look(scene)  # while all of this is stored
-        return _Asked(question.reply, None, stored, scene)
+        if question.ask.owner is not None:  # while all of this is stored
+            scene = question.ask.context.run(self._runner.look, scene)
+        return _Asked(question.reply, question.watchers, None, stored, scene)
 
     async def _without_bot(
         self, tx: Tx, account: str, chatbot: Chatbot, question: _Question
@@ -201,7 +205,7 @@ class Asking:
                 summary=escalation.summary_of(recent),
                 traceparent=question.ask.traceparent,
             )
-            await question.ask.watchers.status(tx, handed)
+            await question.watchers.status(tx, handed)
             text = hours.notice(chatbot.handoff, language, now)
         else:
             return None
@@ -220,13 +224,12 @@ class Asking:
                 text=text,
                 answer_id=reply.answer_id,
             )
-            stored = await question.ask.watchers.said(tx, notice)
+            stored = await question.watchers.said(tx, notice)
             await conversations.change(tx, account, conversation.id, waiting_told=True)
             shown = stored.id
         frames = Sheet.finished(self._bus, reply, text, shown)
         end = Finish(id=reply.answer_id, status="escalated", frames=frames.all)
         await answers.finish(tx, account, [end])
-        metrics.ANSWERS.labels("escalated").inc()
         return frames
 
 
@@ -266,13 +269,24 @@ def _reply(
 
 async def _asked_before(
     tx: Tx, account: str, chatbot: Chatbot, asks: Sequence[_Ask]
-) -> Sequence[messages.Before]:
-    """Those of the messages that were sent before; sent twice at once, one is stored."""
+) -> list[messages.Before | None]:
+    """For each message the one sent before, if it was; sent twice at once, one is stored."""
     ids = [ask.request.client_message_id for ask in asks if ask.request.client_message_id]
     if not ids:
-        return []
+        return [None for _ in asks]
     await conversations.hold(tx, *(f"{account}:{id}" for id in ids))
-    return await messages.asked_before(tx, account, chatbot.id, ids)
+    before = await messages.asked_before(tx, account, chatbot.id, ids)
+    return [next((was for was in before if _is_same(ask, was)), None) for ask in asks]
+
+
+def _is_same(ask: _Ask, was: messages.Before) -> bool:
+    theirs = ask.visitor is None or ask.visitor == was.visitor_id
+    return theirs and ask.request.client_message_id == was.client_message_id
+
+
+def _again(was: messages.Before) -> _Asked:
+    ids = (was.conversation_id, was.visitor_id, was.message_id, was.answer_id)
+    return _Asked(_reply(*ids, repeated=True))
 
 
 async def _held(tx: Tx, account: str, asks: Sequence[_Ask]) -> dict[str, ConversationRow]:
@@ -283,26 +297,12 @@ async def _held(tx: Tx, account: str, asks: Sequence[_Ask]) -> dict[str, Convers
 def _question(
     chatbot: Chatbot,
     ask: _Ask,
-    before: Sequence[messages.Before],
+    watchers: Watchers,
     talks: Mapping[str, ConversationRow],
     earlier: Mapping[str, Sequence[Message]],
-) -> _Question | _Asked | NoConversation:
-    """What a message is: said before, or new, in the visitor's own conversation or a new one."""
+) -> _Question | NoConversation:
+    """A message in the visitor's own conversation, or in a new one."""
     request = ask.request
-    for was in before:
-        if was.client_message_id == request.client_message_id and ask.visitor in (
-            None,
-            was.visitor_id,
-        ):
-            return _Asked(
-                _reply(
-                    was.conversation_id,
-                    was.visitor_id,
-                    was.message_id,
-                    was.answer_id,
-                    repeated=True,
-                )
-            )
     message = new_id("msg")
     answer = new_id("ans") if request.answer_id is msgspec.UNSET else request.answer_id
     if request.conversation_id is None:
@@ -312,7 +312,9 @@ def _question(
             visitor=ask.visitor or new_id("vis"),
             language=request.language or chatbot.language,
         )
-        return _Question(ask=ask, talk=talk, begins=True, message=message, answer=answer)
+        return _Question(
+            ask=ask, talk=talk, watchers=watchers, begins=True, message=message, answer=answer
+        )
     talk = talks.get(request.conversation_id)
     if talk is None or talk.public.chatbot_id != chatbot.id:
         return NoConversation()
@@ -325,6 +327,7 @@ def _question(
     return _Question(
         ask=ask,
         talk=talk,
+        watchers=watchers,
         reopens=reopens,
         earlier=earlier[talk.public.id],
         message=message,
@@ -337,7 +340,7 @@ async def _reopen(tx: Tx, account: str, question: _Question) -> None:
     await conversations.change(
         tx, account, talk.id, status=talk.status, human=False, waiting_told=False
     )
-    await question.ask.watchers.status(tx, talk)
+    await question.watchers.status(tx, talk)
 
 
 def _message(question: _Question) -> NewMessage:

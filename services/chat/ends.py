@@ -1,6 +1,5 @@
 """The end of an answer: its message, its events and what follows from it, stored together."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -37,6 +36,7 @@ class _Unit(msgspec.Struct, frozen=True):
     tx: Tx
     end: "_End"
     talk: ConversationRow
+    watchers: Watchers
 
     @property
     def answer(self) -> AnswerRow:
@@ -45,10 +45,6 @@ class _Unit(msgspec.Struct, frozen=True):
     @property
     def sheet(self) -> Sheet:
         return self.end.sheet
-
-    @property
-    def watchers(self) -> Watchers:
-        return self.end.watchers
 
     @property
     def account(self) -> str:
@@ -83,7 +79,6 @@ class _End(msgspec.Struct, frozen=True, kw_only=True):
     sheet: Sheet
     owner: str
     decide: Decide
-    watchers: Watchers
     traceparent: str
 
 
@@ -91,7 +86,7 @@ class Ends:
     def __init__(self, db: Database, bus: Bus, outbox: Outbox) -> None:
         self._bus = bus
         self._outbox = outbox
-        self._groups: GroupCommit[_End, _Outcome] = GroupCommit(
+        self._groups: GroupCommit[_End, tuple[_Outcome, Watchers]] = GroupCommit(
             db, self._store, keys=lambda end: frozenset({end.answer.conversation_id})
         )
 
@@ -126,40 +121,45 @@ class Ends:
     async def _end(self, answer: AnswerRow, sheet: Sheet, owner: str, decide: Decide) -> _Outcome:
         """Raises `LostLease` when it is not ours to end, or nothing is left to end it in."""
         end = _End(
-            answer=answer,
-            sheet=sheet,
-            owner=owner,
-            decide=decide,
-            watchers=Watchers(self._bus, answer.account_id),
-            traceparent=traceparent(),
+            answer=answer, sheet=sheet, owner=owner, decide=decide, traceparent=traceparent()
         )
-        # Whoever is broken off meanwhile leaves nothing half done: what is stored is shown.
-        return await asyncio.shield(self._stored(end))
-
-    async def _stored(self, end: _End) -> _Outcome:
-        group = (end.answer.chatbot_id, end.owner)
-        outcome = await self._groups.run(end.answer.account_id, group, end)
-        await end.sheet.send_last()
-        await end.watchers.send()
+        group = (answer.chatbot_id, owner)
+        outcome, watchers = await self._groups.run(answer.account_id, group, end)
+        _count(outcome, sheet)
+        await sheet.send_last()
+        await watchers.send()
         return outcome
 
     # -- storing: all that ends together ------------------------------------------------------
 
     async def _store(
         self, tx: Tx, account: str, ends: Sequence[_End]
-    ) -> list[_Outcome | LostLease]:
+    ) -> list[tuple[_Outcome, Watchers] | LostLease]:
         """Answers of one chatbot and owner: their messages with their events, the last frames."""
         theirs = {end.answer.id: end.answer.conversation_id for end in ends}
         talks = await conversations.hold_for(tx, account, theirs, ends[0].owner)
-        held = [_Unit(tx, end, talks[end.answer.id]) for end in ends if end.answer.id in talks]
-        outcomes = {unit.answer.id: await unit.end.decide(unit) for unit in held}
-        said = [(unit, outcomes[unit.answer.id]) for unit in held if outcomes[unit.answer.id].text]
+        held = [
+            _Unit(tx, end, talks[end.answer.id], Watchers(self._bus, account))
+            for end in ends
+            if end.answer.id in talks
+        ]
+        ended = [(unit, await unit.end.decide(unit)) for unit in held]
+        said = [(unit, outcome) for unit, outcome in ended if outcome.text]
         if said:
             await self._say(tx, account, said)
-        if held:
-            finishes = [_finish(unit, outcomes[unit.answer.id]) for unit in held]
-            await answers.finish(tx, account, finishes)
-        return [outcomes.get(end.answer.id) or LostLease() for end in ends]
+        if ended:
+            await answers.finish(tx, account, [_finish(*end) for end in ended])
+        done = {unit.answer.id: (outcome, unit.watchers) for unit, outcome in ended}
+        return [done.get(end.answer.id) or LostLease() for end in ends]
+
+    async def _say(self, tx: Tx, account: str, said: Sequence[tuple[_Unit, _Outcome]]) -> None:
+        """The messages, with their events."""
+        added = await messages.add(
+            tx, account, *(_message(unit, outcome) for unit, outcome in said)
+        )
+        for (unit, _), (_, told) in zip(said, added, strict=True):
+            unit.watchers.keep(told)
+        await self._outbox.add(tx, *(_event(unit, outcome) for unit, outcome in said))
 
     # -- what follows ------------------------------------------------------------------------
 
@@ -221,17 +221,6 @@ class Ends:
             return ending
         return await self._escalated(unit, ending)
 
-    # -- storing -----------------------------------------------------------------------------
-
-    async def _say(self, tx: Tx, account: str, said: Sequence[tuple[_Unit, _Outcome]]) -> None:
-        """The messages, with their events."""
-        added = await messages.add(
-            tx, account, *(_message(unit, outcome) for unit, outcome in said)
-        )
-        for (unit, _), (_, told) in zip(said, added, strict=True):
-            unit.watchers.keep(told)
-        await self._outbox.add(tx, *(_event(unit, outcome) for unit, outcome in said))
-
 
 def _message(unit: _Unit, outcome: _Outcome) -> NewMessage:
     talk = unit.talk.public
@@ -271,10 +260,6 @@ def _finish(unit: _Unit, outcome: _Outcome) -> Finish:
     answer, sheet, spent = unit.answer, unit.sheet, unit.sheet.spent
     message = answer.message_id if outcome.text else answer.question_id
     sheet.end(message, outcome.status, outcome.sources, outcome.error)
-    metrics.ANSWERS.labels(outcome.status).inc()
-    metrics.TOKENS.labels("input").inc(spent.input_tokens)
-    metrics.TOKENS.labels("output").inc(spent.output_tokens)
-    metrics.COST.inc(spent.cost_usd)
     return Finish(
         id=answer.id,
         status=outcome.status,
@@ -284,3 +269,10 @@ def _finish(unit: _Unit, outcome: _Outcome) -> Finish:
         output_tokens=spent.output_tokens,
         cost_usd=spent.cost_usd,
     )
+
+
+def _count(outcome: _Outcome, sheet: Sheet) -> None:
+    metrics.ANSWERS.labels(outcome.status).inc()
+    metrics.TOKENS.labels("input").inc(sheet.spent.input_tokens)
+    metrics.TOKENS.labels("output").inc(sheet.spent.output_tokens)
+    metrics.COST.inc(sheet.spent.cost_usd)

@@ -115,7 +115,8 @@ async def claim(
 
     In one conversation the earliest alone: questions are answered in order. Across accounts,
     but not of those in ``busy``; and none of those that are ``running`` here, however late our
-    lease is renewed.
+    lease is renewed. What is ours and does not run here was stored though we were told
+    otherwise, or given up when the database was away for too long.
     """
     cursor = await tx.execute(
         "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
@@ -123,7 +124,8 @@ async def claim(
         "  select a.id from answers a where a.finished_at is null"
         "  and (a.lease_until is null or a.lease_until < now() or (a.lease_until = %(held)s"
         "   and not exists (select 1 from writers w where w.owner = a.owner"
-        "    and w.lease_until > now())))"
+        "    and w.lease_until > now()))"
+        "   or (a.owner = %(owner)s and a.created_at < now() - make_interval(secs => %(lease)s)))"
         "  and a.account_id <> all(%(busy)s) and a.id <> all(%(running)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
@@ -131,6 +133,7 @@ async def claim(
         {
             "owner": owner,
             "held": HELD,
+            "lease": 2 * LEASE,
             "limit": limit,
             "busy": list(busy),
             "running": list(running),
@@ -168,11 +171,18 @@ async def release(tx: Tx, owner: str, ids: list[str]) -> None:
 
 
 async def show(tx: Tx, owner: str, shown: Mapping[str, list[str]]) -> None:
-    """Keep what was shown so far of some answers."""
-    cursor = tx.cursor()
-    await cursor.executemany(
-        "update answers set frames = %s where id = %s and owner = %s and finished_at is null",
-        [(frames, id, owner) for id, frames in shown.items()],
+    """Keep what was shown so far of some answers; one that is held is about to end."""
+    await tx.execute(
+        "with free as (select id from answers where id = any(%(ids)s)"
+        "  and (owner = %(owner)s and finished_at is null) is true for update skip locked)"
+        " update answers a set frames = shown.frames from free,"
+        " json_to_recordset(%(rows)s::json) as shown (id text, frames text[])"
+        " where a.id = any(%(ids)s) and a.id = free.id and a.id = shown.id",
+        {
+            "ids": list(shown),
+            "owner": owner,
+            "rows": as_json([{"id": id, "frames": frames} for id, frames in shown.items()]),
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """Chatbots and their visitors."""
 
-from collections.abc import Sequence
-from typing import Any, LiteralString
+from collections.abc import Collection
+from typing import Any
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -169,22 +169,22 @@ async def count(tx: Tx, account: str) -> int:
 # -- visitors --------------------------------------------------------------------------------
 
 
-SEEN: LiteralString = (
-    "insert into visitors (id, account_id, chatbot_id, user_id)"
-    " select visitor, %(account)s, %(chatbot)s, %(user)s"
-    " from unnest(%(visitors)s::text[]) visitor order by visitor"
-    " on conflict (account_id, chatbot_id, id) do update set last_seen_at = now(),"
-    " user_id = coalesce(excluded.user_id, visitors.user_id)"
-)
-
-
 async def seen(
-    tx: Tx, account: str, chatbot: str, visitors: Sequence[str], user_id: str | None = None
+    tx: Tx, account: str, chatbot: str, visitors: Collection[str], user_id: str | None = None
 ) -> None:
-    """Visitors, none of them twice, are here now."""
+    """Visitors are here now; locked in the order of their ids."""
     await tx.execute(
-        SEEN,
-        {"visitors": list(visitors), "account": account, "chatbot": chatbot, "user": user_id},
+        "insert into visitors (id, account_id, chatbot_id, user_id)"
+        " select visitor, %(account)s, %(chatbot)s, %(user)s"
+        " from unnest(%(visitors)s::text[]) visitor"
+        " on conflict (account_id, chatbot_id, id) do update set last_seen_at = now(),"
+        " user_id = coalesce(excluded.user_id, visitors.user_id)",
+        {
+            "visitors": sorted(set(visitors)),
+            "account": account,
+            "chatbot": chatbot,
+            "user": user_id,
+        },
     )
 
 

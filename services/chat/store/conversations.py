@@ -16,7 +16,6 @@ from libs.common.calls import (
     Page,
 )
 from libs.common.db import Tx, as_json
-from services.chat.store.chatbots import SEEN
 
 
 class ConversationRow(msgspec.Struct, frozen=True):
@@ -79,20 +78,13 @@ def new(id: str, *, chatbot: str, visitor: str, language: str) -> ConversationRo
 
 
 async def insert(tx: Tx, account: str, chatbot: str, talks: Sequence[Conversation]) -> None:
-    """New conversations of a chatbot; their visitors, none of them twice, are seen with them."""
+    """New conversations of a chatbot."""
     rows = [(talk.id, talk.visitor_id, talk.language, talk.created_at) for talk in talks]
     await tx.execute(
-        f"with seen as ({SEEN}) insert into conversations"  # noqa: S608 - constants
-        " (id, account_id, chatbot_id, visitor_id, language, created_at)"
-        " select new->>0, %(account)s, %(chatbot)s, new->>1, new->>2, (new->>3)::timestamptz"
-        " from json_array_elements(%(rows)s::json) new",
-        {
-            "account": account,
-            "chatbot": chatbot,
-            "visitors": [talk.visitor_id for talk in talks],
-            "user": None,
-            "rows": as_json(rows),
-        },
+        "insert into conversations (id, account_id, chatbot_id, visitor_id, language, created_at)"
+        " select new->>0, %s, %s, new->>1, new->>2, (new->>3)::timestamptz"
+        " from json_array_elements(%s::json) new",
+        (account, chatbot, as_json(rows)),
     )
 
 
@@ -233,7 +225,8 @@ async def past_retention(tx: Tx, limit: int) -> dict[str, list[str]]:
 
 async def of_visitor(tx: Tx, account: str, visitor: str, limit: int) -> list[str]:
     cursor = await tx.execute(
-        "select id from conversations where account_id = %s and visitor_id = %s limit %s for update",
+        "select id from conversations where account_id = %s and visitor_id = %s order by id"
+        " limit %s for update",
         (account, visitor, limit),
     )
     return [row["id"] for row in await cursor.fetchall()]

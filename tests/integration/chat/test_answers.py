@@ -3,12 +3,14 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from libs.common import calls
 from libs.common.errors import AppError
 from libs.common.ids import new_id
 from libs.common.testing.model import Model, Script
+from services.chat.store.answers import HELD
 from tests.integration.chat.conftest import PATIENCE, Chat
 
 QUESTION = "How do I reset my password?"
@@ -128,6 +130,49 @@ async def test_questions_of_one_instant_are_stored_and_answered_each_by_itself(c
         last = "Escalation" if answer in escalated else "NewMessage"
         assert names == ["NewConversation", "NewMessage", last]
         assert answer in escalated or told[1].sender == "visitor"
+
+
+async def test_one_that_cannot_be_stored_costs_the_others_nothing(chat: Chat) -> None:
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+    request = calls.Ask(chatbot_id=bot, message="Not a text: \0")
+
+    async with chat.bus.live(f"live.{chat.account}.*") as feed:
+        refused, *answers = await asyncio.gather(
+            chat.refused(calls.MESSAGE_CREATE, request),
+            *(chat.ask(bot, QUESTION) for _ in range(5)),
+        )
+        told: list[int] = []
+        while (message := await feed.next(5.0 if len(told) < 10 else 0.3)) is not None:
+            told.append(msgspec.json.decode(message.data)["seq"])
+    async with chat.db.transaction(chat.account) as tx:
+        rows = await (await tx.execute("select seq from live_events")).fetchall()
+
+    assert refused == "internal"
+    assert {answer.text for answer in answers} == {ANSWER}
+    assert sorted(told) == sorted(row["seq"] for row in rows)
+    assert len(told) == 10
+
+
+async def test_an_answer_that_is_ours_and_does_not_run_is_begun(chat: Chat) -> None:
+    """Stored by a transaction whose commit was never confirmed."""
+    bot = await chat.bot()
+    await chat.knows(bot, QUESTION, ANSWER)
+    first = await chat.ask(bot, QUESTION)
+
+    async with chat.db.transaction(chat.account) as tx:
+        await tx.execute("select set_config('app.account', '*', true)")
+        await tx.execute(
+            "update answers set finished_at = null, frames = '{}', created_at = now() - interval"
+            " '1 minute', message_id = %s, lease_until = %s,"
+            " owner = (select owner from writers order by lease_until desc limit 1)",
+            (new_id("msg"), HELD),
+        )
+
+    again = await chat.answer(bot, first.asked)
+    said = await chat.messages(first.asked.conversation_id)
+    assert again.text == ANSWER
+    assert [m.sender for m in said] == ["visitor", "bot", "bot"]
 
 
 async def test_a_question_is_answered_though_its_asker_gave_up_while_it_was_stored(

@@ -61,6 +61,19 @@ async def test_an_account_with_a_quote_in_its_name_is_a_name(db: Database, pipel
         assert await (await tx.execute("select id from jobs")).fetchall() == []
 
 
+async def test_what_a_failed_pipeline_never_came_to_is_executed_later(db: Database) -> None:
+    """The driver believes it prepared a statement that the server, after an error, passed over."""
+    later = "select id from jobs where kind = %s"
+    for _ in range(24):  # on each connection until it is prepared, and again
+        async with db.transaction("acc_a", pipelined=True) as tx:
+            assert await (await tx.execute(later, ("test",))).fetchall() == []
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            async with db.transaction("acc_a", pipelined=True) as tx:
+                await _add(tx, "acc_a", "job_1")
+                await _add(tx, "acc_a", "job_1")
+                await tx.execute(later, ("test",))
+
+
 @pytest.mark.parametrize("pipelined", [False, True])
 async def test_what_fails_leaves_nothing_and_the_connection_goes_on(
     db: Database, pipelined: bool
