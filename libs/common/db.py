@@ -43,6 +43,7 @@ _BEGUN = (
 )
 _encode = msgspec.json.Encoder().encode
 _pools: "set[AsyncConnectionPool[Any]]" = set()  # of this process
+_NOT_NOW = ("08", "53", "57")  # SQLSTATE: connection, resources, shutting down or cancelled
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
@@ -94,6 +95,9 @@ class Database:
                 "application_name": f"chattery-{service}",
                 "connect_timeout": 5,
                 "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 30_000,  # milliseconds: what is sent into nothing ends, too
             },
         )
         try:
@@ -190,7 +194,7 @@ def is_away(exc: Exception) -> bool:
     """Whether the database itself was away; not, where a statement failed as others might not."""
     cause = exc.__cause__
     if isinstance(cause, psycopg.Error) and cause.sqlstate is not None:
-        return cause.sqlstate.startswith(("08", "57P"))  # of the connection; shutting down
+        return cause.sqlstate.startswith(_NOT_NOW)
     return isinstance(exc, Unavailable)
 
 
@@ -214,7 +218,7 @@ async def _one_by_one(connection: Tx, account: str) -> AsyncGenerator[None]:
         yield
         ended = await connection.execute("commit", prepare=False)
     except BaseException:
-        await _roll_back(connection)
+        await _roll_back(connection, pipelined=False)
         raise
     _check_committed(ended.statusmessage)
 
@@ -228,17 +232,20 @@ async def _pipelined(connection: Tx, account: str, lock_timeout: int) -> AsyncGe
             yield
             ended = await connection.execute("commit")
     except BaseException:
-        await _roll_back(connection)
+        await _roll_back(connection, pipelined=True)
         raise
     _check_committed(ended.statusmessage)
 
 
-async def _roll_back(connection: Tx) -> None:
+async def _roll_back(connection: Tx, *, pipelined: bool) -> None:
     """What can't be rolled back is a broken connection, which the pool drops."""
     if connection.closed or connection.info.transaction_status == TransactionStatus.IDLE:
         return
     with suppress(psycopg.Error):
-        await connection.rollback()  # forgets prepared statements, which may be none by now
+        if pipelined:  # this forgets all prepared statements, of which some may never have been
+            await connection.rollback()
+        else:
+            await connection.execute("rollback", prepare=False)
 
 
 def _check_committed(said: str | None) -> None:

@@ -6,6 +6,7 @@ in the next one: the busier it is, the more of them share what a transaction cos
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -16,6 +17,9 @@ from libs.common.telemetry import child_span
 REST = 0.01  # seconds between two transactions of a group: what comes meanwhile goes together
 MOST = 32  # units of work in a transaction
 PATIENCE = 100  # milliseconds that a transaction of a group waits for a lock
+APART = 3  # units of a group that wait for locks at once; then the group waits for them
+TIMEOUT = 10.0  # seconds for a transaction, lest a connection that is no more holds up a group
+TIMEOUT_APART = 25.0  # with the time to wait for a lock or two
 _STOPPING = "The service is stopping; try again shortly."
 
 W = TypeVar("W")
@@ -32,6 +36,14 @@ class _Waiting(Generic[W, R]):
         self.under_way = False
         self.result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
+    def settle(self, result: R | Exception) -> None:
+        if self.result.done():
+            return
+        if isinstance(result, Exception):
+            self.result.set_exception(result)
+        else:
+            self.result.set_result(result)
+
 
 class _Group(Generic[W, R]):
     def __init__(self) -> None:
@@ -41,6 +53,8 @@ class _Group(Generic[W, R]):
 
     def take(self) -> list[_Waiting[W, R]]:
         """The first that may go together now; the others stay, in their order."""
+        if len(self.apart) >= APART:
+            return []
         taken: list[_Waiting[W, R]] = []
         left: list[_Waiting[W, R]] = []
         keys = {key for one in self.apart for key in one.keys}
@@ -54,6 +68,12 @@ class _Group(Generic[W, R]):
             one.under_way = True
         return taken
 
+    def give_back(self, units: Sequence[_Waiting[W, R]]) -> None:
+        """Nothing was done for these; they come first."""
+        for one in units:
+            one.under_way = False
+        self.waiting[:0] = units
+
 
 class GroupCommit(Generic[W, R]):
     """Does units of work, in pipelined transactions of one account that several may share.
@@ -62,18 +82,21 @@ class GroupCommit(Generic[W, R]):
     transaction of several fails, each half of them is tried again by itself, until those are found
     that it is about; whoever waits for a lock then does so alone, and only those with the same
     key wait for it. So ``work`` may be called several times for a unit, of which one counts: what
-    it does besides writing into its transaction has to bear that.
+    it does besides writing into its transaction has to bear that. What follows from a unit that
+    was stored is ``then``, which is called once, whether or not anybody waits for it any more.
     """
 
     def __init__(
         self,
         db: Database,
         work: Work[W, R],
+        then: Callable[[R], Awaitable[None]],
         *,
         keys: Callable[[W], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
         self._db = db
         self._work = work
+        self._then = then
         self._keys = keys
         self._groups: dict[tuple[str, Hashable], _Group[W, R]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,8 +105,7 @@ class GroupCommit(Generic[W, R]):
         """Have this done with what else is in this group of the account.
 
         Raises what ``work`` does or returns for it, and `Unavailable` as a transaction does.
-        Cancelled while it waits, it is left out; once it is under way that can't be undone any
-        more: then the cancellation has no effect, and what came of it is returned.
+        Cancelled while it waits, it is left out; once it is under way it may be stored all the same.
         """
         one = _Waiting[W, R](unit, self._keys(unit))
         found = self._groups.get((account, group))
@@ -92,14 +114,22 @@ class GroupCommit(Generic[W, R]):
             self._spawn(self._commits(account, group, found))
         found.waiting.append(one)
         found.changed.set()
-        with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
-            while True:
-                try:
-                    return await asyncio.shield(one.result)
-                except asyncio.CancelledError:
-                    if not one.under_way:
-                        one.result.cancel()
-                        raise
+        try:
+            with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
+                result = await asyncio.shield(one.result)
+        except asyncio.CancelledError:
+            if one.under_way:
+                self._spawn(self._follow(one))
+            else:
+                one.result.cancel()
+            raise
+        await self._then(result)
+        return result
+
+    async def _follow(self, one: _Waiting[W, R]) -> None:
+        """See one through that nobody waits for any more."""
+        with suppress(Exception):
+            await self._then(await one.result)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, context=Context())  # of no request
@@ -120,14 +150,17 @@ class GroupCommit(Generic[W, R]):
                     await group.changed.wait()
         finally:
             del self._groups[account, name]
-            _fail([*units, *group.waiting, *group.apart], _STOPPING)
+            _fail([*units, *group.waiting], _STOPPING)
 
     async def _commit(self, account: str, group: _Group[W, R], units: list[_Waiting[W, R]]) -> None:
-        error = await self._try(account, units, lock_timeout=PATIENCE)
+        if len(group.apart) >= APART:
+            group.give_back(units)
+            return
+        error = await self._try(account, units, TIMEOUT, lock_timeout=PATIENCE)
         if error is None:
             return
-        if isinstance(error, Unavailable) and is_away(error):
-            _fail(units, error.message)
+        if is_away(error):
+            _fail(units, str(error))
         elif len(units) > 1:
             half = len(units) // 2
             await self._commit(account, group, units[:half])
@@ -136,38 +169,44 @@ class GroupCommit(Generic[W, R]):
             group.apart.extend(units)
             self._spawn(self._wait(account, group, units[0]))
         else:
-            units[0].result.set_exception(error)
+            units[0].settle(error)
 
     async def _wait(self, account: str, group: _Group[W, R], one: _Waiting[W, R]) -> None:
         """Do one whose rows somebody else holds, as long as that may take."""
         try:
-            error = await self._try(account, [one])
-            if error is not None and not one.result.done():
-                one.result.set_exception(error)
+            if error := await self._try(account, [one], TIMEOUT_APART):
+                one.settle(error)
         finally:
+            _fail([one], _STOPPING)
             group.apart.remove(one)
             group.changed.set()
 
     async def _try(
-        self, account: str, units: list[_Waiting[W, R]], *, lock_timeout: int | None = None
+        self,
+        account: str,
+        units: Sequence[_Waiting[W, R]],
+        seconds: float,
+        *,
+        lock_timeout: int | None = None,
     ) -> Exception | None:
         try:
-            async with self._db.transaction(
-                account, pipelined=True, lock_timeout=lock_timeout
-            ) as tx:
+            async with (
+                asyncio.timeout(seconds),
+                self._db.transaction(account, pipelined=True, lock_timeout=lock_timeout) as tx,
+            ):
                 results = await self._work(tx, account, [one.unit for one in units])
                 done = list(zip(units, results, strict=True))
+        except TimeoutError as exc:
+            error = Unavailable("The database does not answer; try again shortly.")
+            error.__cause__ = exc
+            return error
         except Exception as exc:
             return exc
         for one, result in done:
-            if isinstance(result, Exception):
-                one.result.set_exception(result)
-            else:
-                one.result.set_result(result)
+            one.settle(result)
         return None
 
 
 def _fail(units: Sequence[_Waiting[W, R]], message: str) -> None:
     for one in units:
-        if not one.result.done():
-            one.result.set_exception(Unavailable(message))
+        one.settle(Unavailable(message))

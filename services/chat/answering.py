@@ -135,7 +135,12 @@ class Runner:
         try:
             async with self._db.system() as tx:
                 claimed = await answers.claim(
-                    tx, self._owner, limit, busy=busy, running=list(self._running)
+                    tx,
+                    self._owner,
+                    limit,
+                    attempts=MAX_ATTEMPTS,
+                    busy=busy,
+                    running=list(self._running),
                 )
                 over = self._over(claimed)
                 if over:
@@ -152,6 +157,8 @@ class Runner:
         counts = Counter(self._by_account)
         over: list[AnswerRow] = []
         for answer in claimed:
+            if answer.id in self._running:
+                continue
             counts[answer.account_id] += 1
             if counts[answer.account_id] > self._slots_an_account:
                 over.append(answer)
@@ -215,11 +222,11 @@ class Runner:
                 continue
             try:
                 async with self._db.system(pipelined=True) as tx:
-                    await answers.show(tx, self._owner, grown)
+                    kept = await answers.show(tx, self._owner, grown)
             except AppError as exc:
                 log.warning("answers_not_saved", count=len(grown), reason=exc.message)
             else:
-                saved = shown
+                saved = {id: n for id, n in shown.items() if id in kept or saved.get(id) == n}
 
     def stop(self, answer: str) -> None:
         """End an answer early, if it is written here."""
@@ -322,8 +329,12 @@ class Runner:
     async def _fail(self, answer: AnswerRow, sheet: Sheet, code: str, message: str) -> None:
         log.warning("answer_failed", answer=answer.id, code=code, shown=len(sheet.frames))
         self._writing.discard(answer.id)
-        with suppress(LostLease, AppError):
+        try:
             await self._until_stored(self._ends.failed, answer, sheet, self._owner, code, message)
+        except (LostLease, AppError):
+            log.warning("answer_left", answer=answer.id)
+        except Exception as exc:
+            log.error("answer_not_ended", answer=answer.id, exc_info=exc)
 
     async def _give_up(self, answer: AnswerRow, sheet: Sheet) -> None:
         """We are stopping: what was shown ends here, the rest is another's to start."""

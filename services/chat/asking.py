@@ -78,6 +78,7 @@ class _Asked(msgspec.Struct, frozen=True):
     reply: Asked
     watchers: Watchers | None = None
     sheet: Sheet | None = None
+    handed: bool = False  # people have the conversation now
     stored: Returned | None = None  # the answer
     scene: Scene | None = None
 
@@ -88,7 +89,7 @@ class Asking:
         self._outbox = outbox
         self._runner = runner
         self._groups: GroupCommit[_Ask, _Asked] = GroupCommit(
-            db, self._store, keys=lambda ask: ask.keys
+            db, self._store, self._stored, keys=lambda ask: ask.keys
         )
 
     async def ask(self, context: Context, request: Ask) -> Asked:
@@ -103,20 +104,20 @@ class Asking:
                 traceparent=traceparent(),
                 context=contextvars.copy_context(),
             )
-            asked = await self._groups.run(account, request.chatbot_id, ask)
-            await self._start(asked)
-        if asked.watchers is not None:
-            await asked.watchers.send()
-        if asked.sheet is not None:
-            metrics.ANSWERS.labels("escalated").inc()
-            await asked.sheet.send_all()
-        return asked.reply
+            return (await self._groups.run(account, request.chatbot_id, ask)).reply
 
-    async def _start(self, asked: _Asked) -> None:
+    async def _stored(self, asked: _Asked) -> None:
         """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""
         if asked.stored is not None and asked.scene is not None:
             answer = await answers.inserted(asked.stored, asked.reply.answer_id)
             self._runner.start(answer, asked.scene)
+        if asked.watchers is not None:
+            await asked.watchers.send()
+        if asked.sheet is not None:
+            metrics.ANSWERS.labels("escalated").inc()
+            if asked.handed:
+                metrics.ESCALATIONS.labels("visitor").inc()
+            await asked.sheet.send_all()
 
     # -- storing: all that came together, step by step ----------------------------------------
 
@@ -174,13 +175,14 @@ class Asking:
     ) -> _Asked:
         sheet = await self._without_bot(tx, account, chatbot, question)
         if sheet is not None:
-            return _Asked(question.reply, question.watchers, sheet)
+            handed = question.talk.public.status != "escalated"
+            return _Asked(question.reply, question.watchers, sheet, handed=handed)
         text = question.ask.request.message
         history = turns(question.earlier)
         scene = Scene(account, question.language, chatbot, question.talk, text, history)
         if question.ask.owner is not None:  # while all of this is stored
             scene = question.ask.context.run(self._runner.look, scene)
-        return _Asked(question.reply, question.watchers, None, stored, scene)
+        return _Asked(question.reply, question.watchers, stored=stored, scene=scene)
 
     async def _without_bot(
         self, tx: Tx, account: str, chatbot: Chatbot, question: _Question

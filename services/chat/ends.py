@@ -67,6 +67,8 @@ class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     sources: list[Source] = []
     error: tuple[str, str] | None = None  # code and message
+    missed: bool = False  # the knowledge did not answer it
+    handed: bool = False  # people have the conversation now
 
 
 Decide: TypeAlias = Callable[[_Unit], Awaitable[_Outcome]]
@@ -82,12 +84,17 @@ class _End(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
 
 
+class _Ended(msgspec.Struct, frozen=True):
+    unit: _Unit
+    outcome: _Outcome
+
+
 class Ends:
     def __init__(self, db: Database, bus: Bus, outbox: Outbox) -> None:
         self._bus = bus
         self._outbox = outbox
-        self._groups: GroupCommit[_End, tuple[_Outcome, Watchers]] = GroupCommit(
-            db, self._store, keys=lambda end: frozenset({end.answer.conversation_id})
+        self._groups: GroupCommit[_End, _Ended] = GroupCommit(
+            db, self._store, self._stored, keys=lambda end: frozenset({end.answer.conversation_id})
         )
 
     async def finish(self, answer: AnswerRow, sheet: Sheet, owner: str) -> None:
@@ -124,17 +131,17 @@ class Ends:
             answer=answer, sheet=sheet, owner=owner, decide=decide, traceparent=traceparent()
         )
         group = (answer.chatbot_id, owner)
-        outcome, watchers = await self._groups.run(answer.account_id, group, end)
-        _count(outcome, sheet)
-        await sheet.send_last()
-        await watchers.send()
-        return outcome
+        return (await self._groups.run(answer.account_id, group, end)).outcome
+
+    async def _stored(self, ended: _Ended) -> None:
+        """Only now that it is safe the last frame is shown."""
+        _count(ended)
+        await ended.unit.sheet.send_last()
+        await ended.unit.watchers.send()
 
     # -- storing: all that ends together ------------------------------------------------------
 
-    async def _store(
-        self, tx: Tx, account: str, ends: Sequence[_End]
-    ) -> list[tuple[_Outcome, Watchers] | LostLease]:
+    async def _store(self, tx: Tx, account: str, ends: Sequence[_End]) -> list[_Ended | LostLease]:
         """Answers of one chatbot and owner: their messages with their events, the last frames."""
         theirs = {end.answer.id: end.answer.conversation_id for end in ends}
         talks = await conversations.hold_for(tx, account, theirs, ends[0].owner)
@@ -143,23 +150,21 @@ class Ends:
             for end in ends
             if end.answer.id in talks
         ]
-        ended = [(unit, await unit.end.decide(unit)) for unit in held]
-        said = [(unit, outcome) for unit, outcome in ended if outcome.text]
+        ended = [_Ended(unit, await unit.end.decide(unit)) for unit in held]
+        said = [one for one in ended if one.outcome.text]
         if said:
             await self._say(tx, account, said)
         if ended:
-            await answers.finish(tx, account, [_finish(*end) for end in ended])
-        done = {unit.answer.id: (outcome, unit.watchers) for unit, outcome in ended}
+            await answers.finish(tx, account, [_finish(one) for one in ended])
+        done = {one.unit.answer.id: one for one in ended}
         return [done.get(end.answer.id) or LostLease() for end in ends]
 
-    async def _say(self, tx: Tx, account: str, said: Sequence[tuple[_Unit, _Outcome]]) -> None:
+    async def _say(self, tx: Tx, account: str, said: Sequence[_Ended]) -> None:
         """The messages, with their events."""
-        added = await messages.add(
-            tx, account, *(_message(unit, outcome) for unit, outcome in said)
-        )
-        for (unit, _), (_, told) in zip(said, added, strict=True):
-            unit.watchers.keep(told)
-        await self._outbox.add(tx, *(_event(unit, outcome) for unit, outcome in said))
+        added = await messages.add(tx, account, *map(_message, said))
+        for one, (_, told) in zip(said, added, strict=True):
+            one.unit.watchers.keep(told)
+        await self._outbox.add(tx, *map(_event, said))
 
     # -- what follows ------------------------------------------------------------------------
 
@@ -171,7 +176,13 @@ class Ends:
             ending = await self._missed(unit, ending)
         elif unit.talk.floor_misses:
             await unit.change(floor_misses=0)
-        return _Outcome(status=ending.finish, text=unit.sheet.text, sources=ending.sources)
+        return _Outcome(
+            status=ending.finish,
+            text=unit.sheet.text,
+            sources=ending.sources,
+            missed="no_answer" in (ending.finish, unit.sheet.ending.finish),
+            handed=ending.finish == "escalated" and unit.talk.public.status != "escalated",
+        )
 
     async def _escalated(self, unit: _Unit, ending: Ending) -> Ending:
         """Pass the conversation on and say so, unless people have it already."""
@@ -201,7 +212,6 @@ class Ends:
 
     async def _missed(self, unit: _Unit, ending: Ending) -> Ending:
         """Keep the question as unanswered; the second in a row goes to people."""
-        metrics.ABSTENTIONS.inc()
         question = await messages.get(
             unit.tx, unit.account, unit.talk.public.id, unit.answer.question_id
         )
@@ -222,42 +232,42 @@ class Ends:
         return await self._escalated(unit, ending)
 
 
-def _message(unit: _Unit, outcome: _Outcome) -> NewMessage:
-    talk = unit.talk.public
+def _message(ended: _Ended) -> NewMessage:
+    answer, talk = ended.unit.answer, ended.unit.talk.public
     return NewMessage(
-        id=unit.answer.message_id,
+        id=answer.message_id,
         conversation_id=talk.id,
         chatbot_id=talk.chatbot_id,
         sender="bot",
-        text=outcome.text,
-        sources=outcome.sources,
-        status=outcome.status,
-        answer_id=unit.answer.id,
+        text=ended.outcome.text,
+        sources=ended.outcome.sources,
+        status=ended.outcome.status,
+        answer_id=answer.id,
     )
 
 
-def _event(unit: _Unit, outcome: _Outcome) -> events.Event:
-    talk = unit.talk.public
+def _event(ended: _Ended) -> events.Event:
+    talk = ended.unit.talk.public
     said = events.NewMessage(
         conversation_id=talk.id,
         chatbot_id=talk.chatbot_id,
-        message_id=unit.answer.message_id,
-        message=outcome.text,
+        message_id=ended.unit.answer.message_id,
+        message=ended.outcome.text,
         sender="bot",
         visitor_id=talk.visitor_id,
     )
     return events.make(
         said,
-        account=unit.account,
+        account=ended.unit.account,
         chatbot=talk.chatbot_id,
         key=talk.id,
-        traceparent=unit.end.traceparent,
+        traceparent=ended.unit.end.traceparent,
     )
 
 
-def _finish(unit: _Unit, outcome: _Outcome) -> Finish:
+def _finish(ended: _Ended) -> Finish:
     """The end of the answer, with its last frame."""
-    answer, sheet, spent = unit.answer, unit.sheet, unit.sheet.spent
+    answer, sheet, outcome = ended.unit.answer, ended.unit.sheet, ended.outcome
     message = answer.message_id if outcome.text else answer.question_id
     sheet.end(message, outcome.status, outcome.sources, outcome.error)
     return Finish(
@@ -265,14 +275,19 @@ def _finish(unit: _Unit, outcome: _Outcome) -> Finish:
         status=outcome.status,
         frames=sheet.all,
         first_token_ms=sheet.first_token_ms,
-        input_tokens=spent.input_tokens,
-        output_tokens=spent.output_tokens,
-        cost_usd=spent.cost_usd,
+        input_tokens=sheet.spent.input_tokens,
+        output_tokens=sheet.spent.output_tokens,
+        cost_usd=sheet.spent.cost_usd,
     )
 
 
-def _count(outcome: _Outcome, sheet: Sheet) -> None:
+def _count(ended: _Ended) -> None:
+    outcome, spent = ended.outcome, ended.unit.sheet.spent
     metrics.ANSWERS.labels(outcome.status).inc()
-    metrics.TOKENS.labels("input").inc(sheet.spent.input_tokens)
-    metrics.TOKENS.labels("output").inc(sheet.spent.output_tokens)
-    metrics.COST.inc(sheet.spent.cost_usd)
+    metrics.TOKENS.labels("input").inc(spent.input_tokens)
+    metrics.TOKENS.labels("output").inc(spent.output_tokens)
+    metrics.COST.inc(spent.cost_usd)
+    if outcome.missed:
+        metrics.ABSTENTIONS.inc()
+    if outcome.handed:
+        metrics.ESCALATIONS.labels("bot").inc()

@@ -9,7 +9,6 @@ from libs.common import events
 from libs.common.calls import Conversation, EscalationState, Message
 from libs.common.db import Tx
 from libs.common.outbox import Outbox
-from services.chat import metrics
 from services.chat.store import conversations
 
 SUMMARY_MESSAGES = 6
@@ -33,7 +32,10 @@ async def escalate(
     summary: str,
     traceparent: str = "",
 ) -> Conversation:
-    """Mark it and say so. The caller holds the conversation's row; it must not be escalated yet."""
+    """Mark it and say so. The caller holds the conversation's row; it must not be escalated yet.
+
+    The caller counts it, too, once that is stored.
+    """
     state = EscalationState(reason=reason, by=by, at=datetime.now(UTC), summary=summary)
     await conversations.change(
         tx,
@@ -62,5 +64,4 @@ async def escalate(
             traceparent=traceparent,
         ),
     )
-    metrics.ESCALATIONS.labels(by).inc()
     return msgspec.structs.replace(conversation, status="escalated", escalation=state)

@@ -24,7 +24,7 @@ from libs.common.db import Database, Tx
 from libs.common.envelope import Actor, Context
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
-from services.chat import escalation, hours
+from services.chat import escalation, hours, metrics
 from services.chat.errors import (
     HandoffDisabled,
     NoChatbot,
@@ -137,6 +137,7 @@ class People:
             summary=await self._summary(unit),
         )
         await unit.watchers.status(unit.tx, taken)
+        metrics.ESCALATIONS.labels("agent").inc()
 
     async def escalate(self, context: Context, request: Escalate) -> Conversation:
         """Call people in; once, however often it is asked for."""
@@ -147,17 +148,19 @@ class People:
             if not chatbot.handoff.enabled:
                 raise HandoffDisabled
             visitor = context.actor.is_visitor
+            by = "visitor" if visitor else "agent"
             await escalation.escalate(
                 unit.tx,
                 self._outbox,
                 unit.account,
                 unit.conversation,
-                by="visitor" if visitor else "agent",
+                by=by,
                 reason=request.reason
                 or f"{'The visitor' if visitor else 'A person'} asked for it.",
                 summary=await self._summary(unit),
             )
             await self._notice(unit, chatbot)
+            metrics.ESCALATIONS.labels(by).inc()
             return await unit.changed()
 
     async def _notice(self, unit: _Unit, chatbot: Chatbot) -> None:

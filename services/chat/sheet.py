@@ -64,7 +64,8 @@ class Sheet:
         self.text = "".join(_text(frame) for frame in shown)
 
     async def write(self, text: str) -> None:
-        """Show a piece of text."""
+        """Show a piece of text; what no text may hold (NUL, in Postgres) is left out."""
+        text = text.replace("\0", "")
         if not text:
             return
         if self.first_token_ms is None:

@@ -14,6 +14,7 @@ import msgspec
 from libs.common.db import Returned, Tx, as_json
 
 LEASE = 3.0  # seconds
+LATE = 30.0  # seconds after which a transaction that stored an answer is over for certain
 HELD = datetime(9000, 1, 1, tzinfo=UTC)  # the lease of an answer that its writer's lease holds
 
 
@@ -109,14 +110,20 @@ async def inserted(returned: Returned, id: str) -> AnswerRow:
 
 
 async def claim(
-    tx: Tx, owner: str, limit: int, *, busy: Sequence[str] = (), running: Sequence[str] = ()
+    tx: Tx,
+    owner: str,
+    limit: int,
+    *,
+    attempts: int,
+    busy: Sequence[str] = (),
+    running: Sequence[str] = (),
 ) -> list[AnswerRow]:
     """Take answers that nobody works on: queued ones, and those whose owner fell silent.
 
     In one conversation the earliest alone: questions are answered in order. Across accounts,
     but not of those in ``busy``; and none of those that are ``running`` here, however late our
-    lease is renewed. What is ours and does not run here was stored though we were told
-    otherwise, or given up when the database was away for too long.
+    lease is renewed. What is ours and has not run here for long was stored though we were told
+    otherwise, or left when the database was away for too long; that has so many ``attempts``.
     """
     cursor = await tx.execute(
         "update answers set status = 'running', owner = %(owner)s, attempts = attempts + 1,"
@@ -125,7 +132,10 @@ async def claim(
         "  and (a.lease_until is null or a.lease_until < now() or (a.lease_until = %(held)s"
         "   and not exists (select 1 from writers w where w.owner = a.owner"
         "    and w.lease_until > now()))"
-        "   or (a.owner = %(owner)s and a.created_at < now() - make_interval(secs => %(lease)s)))"
+        "   or (a.owner = %(owner)s and a.attempts <= %(attempts)s"
+        "    and a.created_at < now() - make_interval(secs => %(late)s)"
+        "    and exists (select 1 from chatbots b where b.id = a.chatbot_id"
+        "     and b.status = 'active')))"
         "  and a.account_id <> all(%(busy)s) and a.id <> all(%(running)s)"
         "  and not exists (select 1 from answers e where e.conversation_id = a.conversation_id"
         "   and e.finished_at is null and e.seq < a.seq)"
@@ -133,7 +143,8 @@ async def claim(
         {
             "owner": owner,
             "held": HELD,
-            "lease": 2 * LEASE,
+            "attempts": attempts,
+            "late": LATE,
             "limit": limit,
             "busy": list(busy),
             "running": list(running),
@@ -170,20 +181,24 @@ async def release(tx: Tx, owner: str, ids: list[str]) -> None:
     )
 
 
-async def show(tx: Tx, owner: str, shown: Mapping[str, list[str]]) -> None:
-    """Keep what was shown so far of some answers; one that is held is about to end."""
-    await tx.execute(
+async def show(tx: Tx, owner: str, shown: Mapping[str, list[str]]) -> set[str]:
+    """Keep what was shown so far of some answers; returns of which.
+
+    One that somebody holds is left out: it is about to end.
+    """
+    cursor = await tx.execute(
         "with free as (select id from answers where id = any(%(ids)s)"
         "  and (owner = %(owner)s and finished_at is null) is true for update skip locked)"
         " update answers a set frames = shown.frames from free,"
         " json_to_recordset(%(rows)s::json) as shown (id text, frames text[])"
-        " where a.id = any(%(ids)s) and a.id = free.id and a.id = shown.id",
+        " where a.id = any(%(ids)s) and a.id = free.id and a.id = shown.id returning a.id",
         {
             "ids": list(shown),
             "owner": owner,
             "rows": as_json([{"id": id, "frames": frames} for id, frames in shown.items()]),
         },
     )
+    return {row["id"] for row in await cursor.fetchall()}
 
 
 async def finish(tx: Tx, account: str, ends: Sequence[Finish]) -> None:

@@ -160,18 +160,18 @@ async def test_an_answer_that_is_ours_and_does_not_run_is_begun(chat: Chat) -> N
     await chat.knows(bot, QUESTION, ANSWER)
     first = await chat.ask(bot, QUESTION)
 
-    async with chat.db.transaction(chat.account) as tx:
-        await tx.execute("select set_config('app.account', '*', true)")
+    answer = new_id("ans")
+    async with chat.db.system() as tx:
         await tx.execute(
-            "update answers set finished_at = null, frames = '{}', created_at = now() - interval"
-            " '1 minute', message_id = %s, lease_until = %s,"
+            "update answers set id = %s, finished_at = null, frames = '{}', message_id = %s,"
+            " created_at = now() - interval '1 minute', lease_until = %s,"
             " owner = (select owner from writers order by lease_until desc limit 1)",
-            (new_id("msg"), HELD),
+            (answer, new_id("msg"), HELD),
         )
 
-    again = await chat.answer(bot, first.asked)
+    again = await chat.answer(bot, msgspec.structs.replace(first.asked, answer_id=answer))
     said = await chat.messages(first.asked.conversation_id)
-    assert again.text == ANSWER
+    assert (again.finish, again.text) == ("complete", ANSWER)
     assert [m.sender for m in said] == ["visitor", "bot", "bot"]
 
 

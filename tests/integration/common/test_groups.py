@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.db import Database, Tx
 from libs.common.errors import NotFound, Unavailable
-from libs.common.groups import MOST, GroupCommit
+from libs.common.groups import APART, MOST, GroupCommit
 from tests.conftest import TestDatabase
 
 
@@ -31,7 +31,8 @@ class Jobs:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.groups: GroupCommit[str, int] = GroupCommit(db, self._store, keys=_key)
+        self.groups: GroupCommit[str, int] = GroupCommit(db, self._store, self._then, keys=_key)
+        self.followed = 0  # units that were stored
         self.open = asyncio.Event()
         self.open.set()
         self.under_way = False
@@ -53,6 +54,9 @@ class Jobs:
         row = await (await tx.execute("select txid_current() as id")).fetchone()
         assert row is not None
         return [NotFound() if name == "gone" else row["id"] for name in names]
+
+    async def _then(self, _: int) -> None:
+        self.followed += 1
 
     async def stored(self, account: str = "acc_a") -> list[str]:
         async with self.db.transaction(account) as tx:
@@ -167,19 +171,75 @@ async def test_accounts_and_groups_share_nothing(jobs: Jobs) -> None:
     assert await jobs.stored("acc_b") == ["acc_b0", "acc_b1", "acc_b2"]
 
 
-async def test_who_gives_up_waiting_is_left_out_and_who_is_under_way_hears_of_it(
+async def test_who_gives_up_waiting_is_left_out_and_who_is_under_way_is_seen_through(
     jobs: Jobs,
 ) -> None:
     under_way, waiting, last = await jobs.held_up("a", "b", "c")
     under_way.cancel()
     waiting.cancel()
-    await asyncio.wait({waiting})
+    await asyncio.wait({under_way, waiting})
     jobs.open.set()
     await last
 
+    assert under_way.cancelled()
     assert waiting.cancelled()
-    assert await under_way > 0
     assert await jobs.stored() == ["a", "c"]
+    assert jobs.followed == 2
+
+
+async def test_a_connection_that_does_not_answer_holds_up_a_group_for_so_long(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.common.groups.TIMEOUT", 0.2)
+    tasks = await jobs.held_up("a", "b")
+    results = await asyncio.gather(tasks[0], return_exceptions=True)
+    jobs.open.set()
+
+    assert isinstance(results[0], Unavailable)
+    await tasks[1]
+    assert await jobs.stored() == ["b"]
+
+
+async def test_where_many_wait_for_locks_the_group_waits_for_some_of_them(
+    jobs: Jobs, db: Database
+) -> None:
+    names = [f"j{number}" for number in range(3 * APART)]
+    async with db.transaction("acc_a") as other:
+        for name in names:
+            await other.execute(
+                "insert into jobs (id, account_id, kind, target) values (%s, 'acc_a', 'test', 'x')",
+                (name,),
+            )
+        tasks = [asyncio.create_task(jobs.add(name)) for name in names]
+        await asyncio.sleep(1)
+        tried = [group for group in jobs.together if len(group) == 1]
+        assert len(tried) <= 2 * APART
+        await other.execute("delete from jobs")
+    await asyncio.gather(*tasks)
+
+    assert await jobs.stored() == names
+
+
+def test_a_process_ends_though_one_waits_for_a_lock(place: TestDatabase) -> None:
+    """Nothing is left that nobody would settle any more."""
+
+    async def main() -> None:
+        async with (
+            Database.open(place.url, schema="chat", service="test", size=4) as db,
+            db.transaction("acc_a") as other,
+        ):
+            await other.execute(
+                "insert into jobs (id, account_id, kind, target)"
+                " values ('held', 'acc_a', 'test', 'x')"
+            )
+            jobs = Jobs(db)
+            waits = [asyncio.create_task(jobs.add(name)) for name in ("a", "held")]
+            await waits[0]
+            await asyncio.sleep(0.3)  # the other waits by itself
+            asyncio.get_running_loop().call_soon(waits[1].cancel)
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
 
 
 async def test_without_a_database_all_are_told_and_none_is_tried_again(
@@ -189,7 +249,8 @@ async def test_without_a_database_all_are_told_and_none_is_tried_again(
     async with db.system() as tx:
         await tx.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where usename = current_user and pid <> pg_backend_pid()"
+            " where usename = current_user and datname = current_database()"
+            " and pid <> pg_backend_pid()"
         )
     jobs.open.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
