@@ -132,12 +132,12 @@ def detect(text: str) -> str:
     return _detector().classify(sample)[0] if _WORD.search(sample) else "en"
 
 
+@lru_cache(maxsize=4096)  # a question is asked for it by each way it is searched for
 def ranked_languages(text: str) -> tuple[str, ...]:
     """The two languages a short text is likeliest in."""
     return tuple(code for code, _ in _detector().rank(text[:1000])[:_CANDIDATES])
 
 
-@lru_cache(maxsize=4096)
 def likely_languages(text: str, hint: str = "") -> tuple[str, ...]:
     """Languages whose stems a short text is given, likeliest first."""
     ranked = ranked_languages(text)
