@@ -6,19 +6,20 @@ in the next one: the busier it is, the more of them share what a transaction cos
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from libs.common.db import Database, Tx, is_away, is_locked
 from libs.common.errors import Unavailable
-from libs.common.telemetry import child_span
+from libs.common.telemetry import child_span, log
 
 REST = 0.01  # seconds between two transactions of a group: what comes meanwhile goes together
 MOST = 32  # units of work in a transaction
 PATIENCE = 100  # milliseconds that a transaction of a group waits for a lock
 APART = 3  # units of a group that wait for locks at once; then the group waits for them
-TIMEOUT = 10.0  # seconds for a transaction, lest a connection that is no more holds up a group
+# Seconds for a transaction, lest a connection that is no more holds up a group. The driver then
+# takes up to ten more to ask the server to cancel, and to close the connection.
+TIMEOUT = 8.0
 TIMEOUT_APART = 25.0  # with the time to wait for a lock or two
 _STOPPING = "The service is stopping; try again shortly."
 
@@ -33,7 +34,9 @@ class _Waiting(Generic[W, R]):
     def __init__(self, unit: W, keys: frozenset[str]) -> None:
         self.unit = unit
         self.keys = keys
+        self.context = copy_context()
         self.under_way = False
+        self.stored = False  # `GroupCommit._follow` settles it
         self.result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
     def settle(self, result: R | Exception) -> None:
@@ -101,38 +104,49 @@ class GroupCommit(Generic[W, R]):
         self._groups: dict[tuple[str, Hashable], _Group[W, R]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, account: str, group: Hashable, unit: W) -> R:
+    async def run(
+        self,
+        account: str,
+        group: Hashable,
+        unit: W,
+        *,
+        settled: Callable[[], None] | None = None,
+    ) -> R:
         """Have this done with what else is in this group of the account.
 
         Raises what ``work`` does or returns for it, and `Unavailable` as a transaction does.
         Cancelled while it waits, it is left out; once it is under way it may be stored all the same.
+        ``settled`` is called when it is over, whatever came of it.
         """
         one = _Waiting[W, R](unit, self._keys(unit))
+        if settled is not None:
+            one.result.add_done_callback(lambda _: settled())
         found = self._groups.get((account, group))
         if found is None:
             found = self._groups[account, group] = _Group[W, R]()
-            self._spawn(self._commits(account, group, found))
+            self._spawn(self._commits(account, group, found), Context())  # of no request
         found.waiting.append(one)
         found.changed.set()
         try:
             with child_span("postgres.transaction", {"db.system.name": "postgresql"}):
-                result = await asyncio.shield(one.result)
+                return await asyncio.shield(one.result)
         except asyncio.CancelledError:
-            if one.under_way:
-                self._spawn(self._follow(one))
-            else:
+            if not one.under_way:
                 one.result.cancel()
             raise
-        await self._then(result)
-        return result
 
-    async def _follow(self, one: _Waiting[W, R]) -> None:
-        """See one through that nobody waits for any more."""
-        with suppress(Exception):
-            await self._then(await one.result)
+    async def _follow(self, one: _Waiting[W, R], result: R) -> None:
+        """See one through that was stored, whether or not anybody waits for it any more."""
+        try:
+            await self._then(result)
+        except Exception as exc:
+            log.error("stored_and_not_seen_through", exc_info=exc)
+            one.settle(exc)
+        finally:
+            one.settle(result)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, context=Context())  # of no request
+    def _spawn(self, work: Coroutine[Any, Any, None], context: Context) -> None:
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -167,7 +181,7 @@ class GroupCommit(Generic[W, R]):
             await self._commit(account, group, units[half:])
         elif is_locked(error):
             group.apart.extend(units)
-            self._spawn(self._wait(account, group, units[0]))
+            self._spawn(self._wait(account, group, units[0]), Context())
         else:
             units[0].settle(error)
 
@@ -189,24 +203,29 @@ class GroupCommit(Generic[W, R]):
         *,
         lock_timeout: int | None = None,
     ) -> Exception | None:
+        limit = asyncio.timeout(seconds)
         try:
             async with (
-                asyncio.timeout(seconds),
+                limit,
                 self._db.transaction(account, pipelined=True, lock_timeout=lock_timeout) as tx,
             ):
                 results = await self._work(tx, account, [one.unit for one in units])
                 done = list(zip(units, results, strict=True))
-        except TimeoutError as exc:
-            error = Unavailable("The database does not answer; try again shortly.")
-            error.__cause__ = exc
-            return error
         except Exception as exc:
+            if limit.expired():
+                return Unavailable("The database does not answer; try again shortly.")
             return exc
         for one, result in done:
-            one.settle(result)
+            if isinstance(result, Exception):
+                one.settle(result)
+            else:
+                one.stored = True
+                self._spawn(self._follow(one, result), one.context)
         return None
 
 
 def _fail(units: Sequence[_Waiting[W, R]], message: str) -> None:
+    """Refuse those of which nothing is stored."""
     for one in units:
-        one.settle(Unavailable(message))
+        if not one.stored:
+            one.settle(Unavailable(message))

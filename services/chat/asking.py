@@ -2,6 +2,7 @@
 
 import contextvars
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import msgspec
@@ -96,15 +97,17 @@ class Asking:
         """Store the message and have it answered; the answer's frames follow on the bus."""
         visitor = _visitor(context, request)
         account = context.account
-        with self._runner.place(account) as owner:
+        with ExitStack() as stack:
             ask = _Ask(
                 request=request,
                 visitor=visitor,
-                owner=owner,
+                owner=stack.enter_context(self._runner.place(account)),
                 traceparent=traceparent(),
                 context=contextvars.copy_context(),
             )
-            return (await self._groups.run(account, request.chatbot_id, ask)).reply
+            free = stack.pop_all().close  # once it is over, however soon the asker gives up
+        asked = await self._groups.run(account, request.chatbot_id, ask, settled=free)
+        return asked.reply
 
     async def _stored(self, asked: _Asked) -> None:
         """Have it written here, if it was stored so; the sweep of some process finds it otherwise."""

@@ -50,6 +50,7 @@ class _Unit(msgspec.Struct, frozen=True):
     account: str
     talk: ConversationRow
     watchers: Watchers
+    escalated_by: list[str] = []  # to be counted
 
     @property
     def conversation(self) -> Conversation:
@@ -97,7 +98,10 @@ class People:
             talk = await conversations.get(tx, context.account, id, lock=True)
             if talk is None or not may_see(context.actor, talk.public):
                 raise NoConversation
-            yield _Unit(tx, context.account, talk, watchers)
+            unit = _Unit(tx, context.account, talk, watchers)
+            yield unit
+        for by in unit.escalated_by:
+            metrics.ESCALATIONS.labels(by).inc()
         await watchers.send()
 
     # -- people's part -----------------------------------------------------------------------
@@ -137,7 +141,7 @@ class People:
             summary=await self._summary(unit),
         )
         await unit.watchers.status(unit.tx, taken)
-        metrics.ESCALATIONS.labels("agent").inc()
+        unit.escalated_by.append("agent")
 
     async def escalate(self, context: Context, request: Escalate) -> Conversation:
         """Call people in; once, however often it is asked for."""
@@ -160,7 +164,7 @@ class People:
                 summary=await self._summary(unit),
             )
             await self._notice(unit, chatbot)
-            metrics.ESCALATIONS.labels(by).inc()
+            unit.escalated_by.append(by)
             return await unit.changed()
 
     async def _notice(self, unit: _Unit, chatbot: Chatbot) -> None:

@@ -278,9 +278,13 @@ async def _search(call: dict[str, Any], question: Question, known: list[Passage]
 def _handed_over(arguments: dict[str, Any]) -> Ending:
     return Ending(
         finish="escalated",
-        reason=str(arguments.get("reason") or "")[:500],
-        summary=str(arguments.get("summary") or "")[:1000],
+        reason=_text(arguments, "reason")[:500],
+        summary=_text(arguments, "summary")[:1000],
     )
+
+
+def _text(arguments: dict[str, Any], name: str) -> str:
+    return str(arguments.get(name) or "").replace("\0", "")  # which Postgres can't store
 
 
 def _sources(known: list[Passage], cited: dict[int, str], language: str) -> list[Source]:

@@ -185,7 +185,7 @@ async def test_a_question_is_answered_though_its_asker_gave_up_while_it_was_stor
     async with chat.db.transaction(chat.account) as tx:
         await tx.execute("select 1 from chatbots where id = %s for update", (bot,))
         with pytest.raises(AppError):
-            await chat.bus.request(calls.MESSAGE_CREATE, request, chat.context, timeout=0.5)
+            await chat.bus.request(calls.MESSAGE_CREATE, request, chat.context, timeout=2)
         await asyncio.sleep(0.5)  # chat itself has given up on it, too
 
     end = time.monotonic() + PATIENCE

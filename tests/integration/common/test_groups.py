@@ -31,7 +31,7 @@ class Jobs:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.groups: GroupCommit[str, int] = GroupCommit(db, self._store, self._then, keys=_key)
+        self.groups: GroupCommit[str, int] = GroupCommit(db, self._store, self.follow, keys=_key)
         self.followed = 0  # units that were stored
         self.open = asyncio.Event()
         self.open.set()
@@ -55,7 +55,7 @@ class Jobs:
         assert row is not None
         return [NotFound() if name == "gone" else row["id"] for name in names]
 
-    async def _then(self, _: int) -> None:
+    async def follow(self, _: int) -> None:
         self.followed += 1
 
     async def stored(self, account: str = "acc_a") -> list[str]:
@@ -70,8 +70,9 @@ class Jobs:
         tasks: list[asyncio.Task[int]] = []
         for name in names:
             tasks.append(asyncio.create_task(self.add(name)))
-            while not self.under_way:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                while not self.under_way:
+                    await asyncio.sleep(0)
         await asyncio.sleep(0)
         return tasks
 
@@ -187,17 +188,37 @@ async def test_who_gives_up_waiting_is_left_out_and_who_is_under_way_is_seen_thr
     assert jobs.followed == 2
 
 
-async def test_a_connection_that_does_not_answer_holds_up_a_group_for_so_long(
+async def test_a_transaction_that_does_not_end_holds_up_a_group_for_so_long(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("libs.common.groups.TIMEOUT", 0.2)
-    tasks = await jobs.held_up("a", "b")
-    results = await asyncio.gather(tasks[0], return_exceptions=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("libs.common.groups.TIMEOUT", 0.5)
+        tasks = await jobs.held_up("a", "b")
+        with pytest.raises(Unavailable):
+            await tasks[0]
     jobs.open.set()
 
-    assert isinstance(results[0], Unavailable)
     await tasks[1]
     assert await jobs.stored() == ["b"]
+
+
+async def test_a_statement_that_does_not_end_is_broken_off(
+    jobs: Jobs, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleeps(tx: Tx, _: str, names: Sequence[str]) -> list[int | Exception]:
+        await (await tx.execute("select pg_sleep(%s)", (20 if names == ["a"] else 0,))).fetchone()
+        return [1 for _ in names]
+
+    monkeypatch.setattr("libs.common.groups.TIMEOUT", 2.0)
+    groups: GroupCommit[str, int] = GroupCommit(db, sleeps, jobs.follow)
+    first = asyncio.create_task(groups.run("acc_a", "jobs", "a"))
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(groups.run("acc_a", "jobs", "b"))
+
+    async with asyncio.timeout(15):
+        with pytest.raises(Unavailable):
+            await first
+        assert await second == 1
 
 
 async def test_where_many_wait_for_locks_the_group_waits_for_some_of_them(
@@ -221,25 +242,24 @@ async def test_where_many_wait_for_locks_the_group_waits_for_some_of_them(
 
 
 def test_a_process_ends_though_one_waits_for_a_lock(place: TestDatabase) -> None:
-    """Nothing is left that nobody would settle any more."""
+    """Nobody is left waiting for what nobody would settle any more."""
 
     async def main() -> None:
-        async with (
-            Database.open(place.url, schema="chat", service="test", size=4) as db,
-            db.transaction("acc_a") as other,
-        ):
-            await other.execute(
-                "insert into jobs (id, account_id, kind, target)"
-                " values ('held', 'acc_a', 'test', 'x')"
-            )
+        async with Database.open(place.url, schema="chat", service="test", size=4) as db:
             jobs = Jobs(db)
             waits = [asyncio.create_task(jobs.add(name)) for name in ("a", "held")]
             await waits[0]
-            await asyncio.sleep(0.3)  # the other waits by itself
-            asyncio.get_running_loop().call_soon(waits[1].cancel)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.5)  # the other waits by itself
+            assert not waits[1].done()
 
-    asyncio.run(main())
+    with psycopg.connect(place.url) as other:
+        other.execute("set search_path = chat")
+        other.execute("select set_config('app.account', 'acc_a', false)")
+        other.execute(
+            "insert into jobs (id, account_id, kind, target) values ('held', 'acc_a', 'test', 'x')"
+        )
+        asyncio.run(main())
+        other.rollback()
 
 
 async def test_without_a_database_all_are_told_and_none_is_tried_again(
