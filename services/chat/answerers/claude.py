@@ -4,6 +4,7 @@ The SDK calls, over its aiohttp transport, and retries on 408, 409, 429, 5xx and
 are read by `sse`. Then the fallback model is tried, as long as nothing was shown.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -225,6 +226,7 @@ class ClaudeAnswerer:
             stream=True,
         ) as response:
             try:
+                await asyncio.sleep(0)  # the busier we are, the more is there at the first look
                 async for batch in sse.batches(response.iter_bytes()):
                     if text := "".join([made.feed(event, meter) for event in batch]):
                         yield text
