@@ -38,6 +38,7 @@ class _Waiting(Generic[W, R]):
         self.under_way = False
         self.stored = False  # `GroupCommit._follow` settles it
         self.result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self.result.add_done_callback(_heard)  # also where nobody waits for it any more
 
     def settle(self, result: R | Exception) -> None:
         if self.result.done():
@@ -222,6 +223,11 @@ class GroupCommit(Generic[W, R]):
                 one.stored = True
                 self._spawn(self._follow(one, result), one.context)
         return None
+
+
+def _heard(result: "asyncio.Future[Any]") -> None:
+    if not result.cancelled():
+        result.exception()
 
 
 def _fail(units: Sequence[_Waiting[W, R]], message: str) -> None:

@@ -192,7 +192,7 @@ async def test_a_transaction_that_does_not_end_holds_up_a_group_for_so_long(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("libs.common.groups.TIMEOUT", 0.5)
+        patched.setattr("libs.common.groups.TIMEOUT", 2.0)
         tasks = await jobs.held_up("a", "b")
         with pytest.raises(Unavailable):
             await tasks[0]
