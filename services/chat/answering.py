@@ -87,7 +87,7 @@ class Runner:
         self._holding_until = 0.0  # our lease, counted from before it was asked for
         self._queued_until = 0.0  # a question that came here may wait until then
         self._draining = False
-        self._over = False  # drained: what would begin now is another's
+        self._drained = False  # what would begin now is another's
 
     # -- starting ----------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Runner:
 
     def start(self, answer: AnswerRow, scene: Scene) -> None:
         """Begin what was stored as ours; what was queued is looked for whenever one ends."""
-        if self._over:
+        if self._drained:
             return
         if answer.owner != self._owner:
             self._queued_until = time.monotonic() + LONGEST
@@ -248,7 +248,7 @@ class Runner:
         end = time.monotonic() + max(grace - 3, 1)
         while (self._running or self._promised) and time.monotonic() < end:
             await asyncio.sleep(DRAIN_LOOK)  # what was promised a place is begun yet, once stored
-        self._over = True
+        self._drained = True
         left = list(self._running.items())
         for _, task in left:
             task.cancel()
