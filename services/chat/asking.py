@@ -25,7 +25,7 @@ from services.chat.sheet import Sheet
 from services.chat.store import answers, chatbots, conversations, messages
 from services.chat.store.answers import Finish, NewAnswer
 from services.chat.store.conversations import ConversationRow
-from services.chat.store.messages import LAST, NewMessage
+from services.chat.store.messages import NewMessage
 from services.chat.writing import HISTORY, Scene, turns
 
 
@@ -197,9 +197,6 @@ class Asking:
             told = talk.waiting_told or talk.human
             text = "" if told else _waiting(chatbot, language, now)
         elif chatbot.handoff.enabled and _wants_person(talk, question.ask.request.message):
-            recent = await messages.recent(
-                tx, account, talk.public.id, LAST, escalation.SUMMARY_MESSAGES
-            )
             handed = await escalation.escalate(
                 tx,
                 self._outbox,
@@ -207,7 +204,6 @@ class Asking:
                 talk.public,
                 by="visitor",
                 reason="The visitor asked for a person.",
-                summary=escalation.summary_of(recent),
                 traceparent=question.ask.traceparent,
             )
             await question.watchers.status(tx, handed)

@@ -21,7 +21,7 @@ from services.chat.sheet import Sheet
 from services.chat.store import analytics, answers, chatbots, conversations, messages
 from services.chat.store.answers import AnswerRow, Finish
 from services.chat.store.conversations import ConversationRow
-from services.chat.store.messages import LAST, NewMessage
+from services.chat.store.messages import NewMessage
 
 MISSES_TO_ESCALATE = 2  # questions in a row that the knowledge did not answer
 
@@ -191,9 +191,6 @@ class Ends:
         handoff = (await unit.chatbot()).handoff
         if not handoff.enabled:
             return await self._missed(unit, ending)
-        recent = await messages.recent(
-            unit.tx, unit.account, unit.talk.public.id, LAST, escalation.SUMMARY_MESSAGES
-        )
         handed = await escalation.escalate(
             unit.tx,
             self._outbox,
@@ -201,7 +198,7 @@ class Ends:
             unit.talk.public,
             by="bot",
             reason=ending.reason or "The knowledge does not answer the questions.",
-            summary=ending.summary or escalation.summary_of(recent),
+            summary=ending.summary,
             traceparent=unit.end.traceparent,
         )
         await unit.change(waiting_told=True)

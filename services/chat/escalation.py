@@ -6,19 +6,13 @@ from typing import Literal
 import msgspec
 
 from libs.common import events
-from libs.common.calls import Conversation, EscalationState, Message
+from libs.common.calls import Conversation, EscalationState
 from libs.common.db import Tx
 from libs.common.outbox import Outbox
-from services.chat.store import conversations
+from services.chat.store import conversations, messages
 
 SUMMARY_MESSAGES = 6
 LONGEST_SUMMARY = 1_000  # characters
-
-
-def summary_of(messages: list[Message]) -> str:
-    """The last things said, for the person who takes over."""
-    said = [f"{m.sender}: {' '.join(m.text.split())[:200]}" for m in messages[-SUMMARY_MESSAGES:]]
-    return "\n".join(said)[-LONGEST_SUMMARY:]
 
 
 async def escalate(
@@ -29,13 +23,14 @@ async def escalate(
     *,
     by: Literal["visitor", "bot", "agent"],
     reason: str,
-    summary: str,
+    summary: str = "",
     traceparent: str = "",
 ) -> Conversation:
     """Mark it and say so. The caller holds the conversation's row; it must not be escalated yet.
 
-    The caller counts it, too, once that is stored.
+    Without a ``summary`` it is the last things said. The caller counts it, once it is stored.
     """
+    summary = summary or await _last_said(tx, account, conversation.id)
     state = EscalationState(reason=reason, by=by, at=datetime.now(UTC), summary=summary)
     await conversations.change(
         tx,
@@ -65,3 +60,10 @@ async def escalate(
         ),
     )
     return msgspec.structs.replace(conversation, status="escalated", escalation=state)
+
+
+async def _last_said(tx: Tx, account: str, conversation: str) -> str:
+    """For the person who takes over."""
+    latest = await messages.latest(tx, account, [conversation], SUMMARY_MESSAGES)
+    said = [f"{m.sender}: {' '.join(m.text.split())[:200]}" for m in latest[conversation]]
+    return "\n".join(said)[-LONGEST_SUMMARY:]

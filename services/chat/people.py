@@ -37,7 +37,7 @@ from services.chat.live import Watchers
 from services.chat.reading import stop
 from services.chat.store import answers, chatbots, conversations, messages
 from services.chat.store.conversations import ConversationRow
-from services.chat.store.messages import LAST, NewMessage
+from services.chat.store.messages import NewMessage
 from services.chat.talks import may_see
 
 MAX_TAGS = 50
@@ -138,7 +138,6 @@ class People:
             unit.conversation,
             by="agent",
             reason="A person stepped in.",
-            summary=await self._summary(unit),
         )
         await unit.watchers.status(unit.tx, taken)
         unit.escalated_by.append("agent")
@@ -161,7 +160,6 @@ class People:
                 by=by,
                 reason=request.reason
                 or f"{'The visitor' if visitor else 'A person'} asked for it.",
-                summary=await self._summary(unit),
             )
             await self._notice(unit, chatbot)
             unit.escalated_by.append(by)
@@ -180,12 +178,6 @@ class People:
             ),
         )
         await conversations.change(unit.tx, unit.account, unit.conversation.id, waiting_told=True)
-
-    async def _summary(self, unit: _Unit) -> str:
-        recent = await messages.recent(
-            unit.tx, unit.account, unit.conversation.id, LAST, escalation.SUMMARY_MESSAGES
-        )
-        return escalation.summary_of(recent)
 
     async def resolve(self, context: Context, request: ById) -> Conversation:
         return await self._to(context, request.id, "resolved")

@@ -12,7 +12,6 @@ from libs.common.db import Returned, Tx, as_json
 from services.chat.store import live
 
 PREVIEW = 140  # characters of the last one that its conversation shows
-LAST = "msg_\uffff"  # after every message's id
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,16 +177,6 @@ async def page(tx: Tx, account: str, wanted: ListMessages, *, internal: bool) ->
         wanted.limit,
     )
     return Page(data=[_message(row) for row in rows], pagination=pagination)
-
-
-async def recent(tx: Tx, account: str, conversation: str, before: str, limit: int) -> list[Message]:
-    """The last messages before one, oldest first, without notes."""
-    cursor = await tx.execute(
-        "select * from messages where account_id = %s and conversation_id = %s and id < %s"
-        " and not internal order by id desc limit %s",
-        (account, conversation, before, limit),
-    )
-    return [_message(row) for row in reversed(await cursor.fetchall())]
 
 
 async def latest(

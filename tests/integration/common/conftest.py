@@ -1,15 +1,16 @@
 """Two sides of a bus on the real server, under a name of their own."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from libs.common.bus import Bus
 from libs.common.config import CommonSettings
+from libs.common.db import Database
 from libs.common.envelope import Context
-from tests.conftest import Servers
+from tests.conftest import Servers, TestDatabase
 
 
 def settings(servers: Servers) -> CommonSettings:
@@ -41,3 +42,15 @@ async def caller(servers: Servers, name: str, opened: AsyncExitStack) -> Bus:
 @pytest.fixture
 def context() -> Context:
     return Context(account="acc_test")
+
+
+@pytest.fixture
+def place(database: Callable[[str], TestDatabase]) -> TestDatabase:
+    """A database with the schema of chat."""
+    return database("chat")
+
+
+@pytest.fixture
+async def db(place: TestDatabase) -> AsyncIterator[Database]:
+    async with Database.open(place.url, schema="chat", service="test", size=4) as opened:
+        yield opened

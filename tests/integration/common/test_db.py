@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import psycopg
@@ -12,17 +11,6 @@ from deploy.local.servers import free_port
 from libs.common.db import Database
 from libs.common.errors import Unavailable
 from tests.conftest import TestDatabase
-
-
-@pytest.fixture
-def place(database: Callable[[str], TestDatabase]) -> TestDatabase:
-    return database("chat")
-
-
-@pytest.fixture
-async def db(place: TestDatabase) -> AsyncIterator[Database]:
-    async with Database.open(place.url, schema="chat", service="test", size=2) as opened:
-        yield opened
 
 
 async def _add(tx: psycopg.AsyncConnection[dict[str, object]], account: str, id: str) -> None:
@@ -64,7 +52,7 @@ async def test_an_account_with_a_quote_in_its_name_is_a_name(db: Database, pipel
 async def test_what_a_failed_pipeline_never_came_to_is_executed_later(db: Database) -> None:
     """The driver believes it prepared a statement that the server, after an error, passed over."""
     later = "select id from jobs where kind = %s"
-    for _ in range(24):  # on each connection until it is prepared, and again
+    for _ in range(40):  # on each connection until it is prepared, and again
         async with db.transaction("acc_a", pipelined=True) as tx:
             assert await (await tx.execute(later, ("test",))).fetchall() == []
         with pytest.raises(psycopg.errors.UniqueViolation):
@@ -78,7 +66,7 @@ async def test_what_a_failed_pipeline_never_came_to_is_executed_later(db: Databa
 async def test_what_fails_leaves_nothing_and_the_connection_goes_on(
     db: Database, pipelined: bool
 ) -> None:
-    for _ in range(3):  # more often than there are connections
+    for _ in range(5):  # more often than there are connections
         with pytest.raises(psycopg.errors.UndefinedTable):
             async with db.transaction("acc_a", pipelined=pipelined) as tx:
                 await _add(tx, "acc_a", "job_1")

@@ -1,7 +1,7 @@
 """Units of work that come together share a transaction, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 
 import psycopg
 import pytest
@@ -10,17 +10,6 @@ from libs.common.db import Database, Tx
 from libs.common.errors import NotFound, Unavailable
 from libs.common.groups import APART, MOST, GroupCommit
 from tests.conftest import TestDatabase
-
-
-@pytest.fixture
-def place(database: Callable[[str], TestDatabase]) -> TestDatabase:
-    return database("chat")
-
-
-@pytest.fixture
-async def db(place: TestDatabase) -> AsyncIterator[Database]:
-    async with Database.open(place.url, schema="chat", service="test", size=4) as opened:
-        yield opened
 
 
 class Jobs:

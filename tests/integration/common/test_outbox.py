@@ -1,8 +1,8 @@
 """The outbox on a real database and stream: what was committed goes out, in order, until it is confirmed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import nats.js.errors
 import pytest
@@ -14,16 +14,8 @@ from libs.common.db import Database
 from libs.common.envelope import Context
 from libs.common.ids import new_id
 from libs.common.outbox import Outbox
-from tests.conftest import TestDatabase
 
 PATIENCE = 30.0  # seconds for anything to come about
-
-
-@pytest.fixture
-async def db(database: Callable[[str], TestDatabase], opened: AsyncExitStack) -> Database:
-    return await opened.enter_async_context(
-        Database.open(database("chat").url, schema="chat", service="chat", size=4)
-    )
 
 
 @pytest.fixture
